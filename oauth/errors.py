@@ -1,12 +1,36 @@
 """The base class of all exceptions, the errors of settings, and the exceptions of the consent loop."""
 
+from dataclasses import dataclass
+
 
 class UnderstudyError(Exception):
     """The base class of all exceptions that this project defines."""
 
 
+@dataclass(frozen=True, slots=True)
+class WrongSetting:
+    """A setting that is missing or malformed.
+
+    Args:
+        name: the environment variable.
+        advice: where an operator finds its value.
+    """
+
+    name: str
+    advice: str = ""
+    is_missing: bool = True
+
+
 class SettingError(UnderstudyError):
-    """A setting is missing or malformed. The message names it, what was found and what to do."""
+    """A setting is missing or malformed. The message names it, what was found and what to do.
+
+    Args:
+        setting: the setting, if the error is about a single one.
+    """
+
+    def __init__(self, message: str, setting: WrongSetting | None = None) -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 class ConsentRequiredError(UnderstudyError):

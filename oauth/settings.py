@@ -9,9 +9,10 @@ from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, PrivateAttr, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from oauth.errors import SettingError, UnderstudyError
+from oauth.errors import SettingError, UnderstudyError, WrongSetting
 from oauth.masking import mask_from_now_on
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -22,15 +23,20 @@ _errors: ContextVar[list[UnderstudyError] | None] = ContextVar("errors", default
 
 
 class SeveralSettingsError(SettingError):
-    """Several errors, each with a sentence.
+    """Several errors, each with a line.
 
     Args:
         kind: what they are called, in the plural.
     """
 
-    def __init__(self, kind: str, lines: Sequence[str]) -> None:
-        super().__init__("\n".join((f"{len(lines)} {kind}:", *lines)))
-        self.lines = lines
+    def __init__(self, kind: str, errors: Sequence[Exception]) -> None:
+        super().__init__("\n".join((f"{len(errors)} {kind}:", *map(str, errors))))
+        self.errors = errors
+
+
+def not_set(name: str, advice: str) -> SettingError:
+    """Return the error of a setting that is missing."""
+    return SettingError(f"{name} is not set. {advice}".rstrip(), WrongSetting(name, advice))
 
 
 @contextmanager
@@ -70,21 +76,27 @@ def gathered_errors() -> Iterator[list[UnderstudyError]]:
 
 @contextmanager
 def all_errors() -> Iterator[None]:
-    """Raise everything that is wrong in the block as one error, at its end: see `raise_all`."""
+    """Raise everything that is wrong in the block as one error, at its end: see `raise_all`.
+
+    In a block of `gathered_errors`, the errors are gathered there.
+    """
+    if _errors.get() is not None:
+        yield
+        return
     with gathered_errors() as errors:
         yield
     raise_all(errors)
 
 
-def raise_all(errors: Sequence[UnderstudyError]) -> None:
+def raise_all(errors: Sequence[Exception]) -> None:
     """Raise one error with a line for each of several. A single error is raised as it is.
 
     Raises:
         SettingError: unless there are no errors.
     """
-    lines = lines_of(errors)
-    if len(errors) > 1 and len(lines) > 1:
-        raise SeveralSettingsError("errors", lines)
+    each = each_error(errors)
+    if len(errors) > 1 and len(each) > 1:
+        raise SeveralSettingsError("errors", each)
     if errors:
         raise errors[0]
 
@@ -105,10 +117,15 @@ def may_use_placeholders() -> bool:
     return uses_placeholders() or bool(_errors.get())
 
 
-def lines_of(errors: Iterable[UnderstudyError]) -> list[str]:
-    """Return the sentences of errors, each once."""
-    each = (error.lines if isinstance(error, SeveralSettingsError) else str(error).splitlines() for error in errors)
-    return list(dict.fromkeys(chain.from_iterable(each)))
+def each_error(errors: Iterable[Exception]) -> list[Exception]:
+    """Return the errors, each once, and those that a `SeveralSettingsError` is about in its place."""
+    each = (error.errors if isinstance(error, SeveralSettingsError) else (error,) for error in errors)
+    return list({str(error): error for error in chain.from_iterable(each)}.values())
+
+
+def setting_of(error: Exception) -> WrongSetting | None:
+    """Return the setting that an error is about; `None` if it is about something else."""
+    return error.setting if isinstance(error, SettingError) else None
 
 
 def is_loopback(url: str) -> bool:
@@ -116,7 +133,12 @@ def is_loopback(url: str) -> bool:
     return urlsplit(url).hostname in LOOPBACK_HOSTS
 
 
-def _check_url(url: str) -> str:
+def check_url(url: str) -> str:
+    """Return the address of a service without a slash at its end.
+
+    Raises:
+        ValueError: if it is not one of https, or of http on this machine.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("it has to be an address like https://example.com")
@@ -125,7 +147,7 @@ def _check_url(url: str) -> str:
     return url.rstrip("/")
 
 
-ServiceUrl = Annotated[str, AfterValidator(_check_url)]
+ServiceUrl = Annotated[str, AfterValidator(check_url)]
 """The address of a service, without a trailing slash: https, or http on this machine."""
 
 
@@ -147,14 +169,15 @@ class Settings(BaseSettings):
 
     def __init__(self, **explicit: Any) -> None:
         given = {name: value for name, value in explicit.items() if value not in (None, "")}
+        details: list[ErrorDetails] = []
         try:
             super().__init__(**given)
         except ValidationError as error:
             details = error.errors(include_url=False)
+        if details:
             wrong = [each for each in details if not (uses_placeholders() and each["type"] == "missing")]
             with going_on():
-                if wrong:
-                    raise SettingError("\n".join(map(self._sentence, wrong))) from None
+                raise_all([self._error(each) for each in wrong])
             unset = frozenset(str(detail["loc"][0]) for detail in details)
             super().__init__(**{**given, **{name: self._placeholder(name) for name in unset}})
             self._unset = unset
@@ -202,13 +225,14 @@ class Settings(BaseSettings):
         return any(map(os.environ.get, cls.required_variables()))
 
     @classmethod
-    def _sentence(cls, detail: Any) -> str:
+    def _error(cls, detail: ErrorDetails) -> SettingError:
         field = str(detail["loc"][0])
         info = cls.model_fields[field]
         variable, advice = cls.variable(field), info.description or ""
         if detail["type"] == "missing":
-            return f"{variable} is not set. {advice}".rstrip()
+            return not_set(variable, advice)
         problem = detail["msg"].removeprefix("Value error, ")
         secret = info.annotation in (SecretStr, SecretStr | None)
         found = "" if secret else f" (found {detail.get('input')!r})"
-        return f"{variable} is malformed{found}: {problem}. {advice}".rstrip()
+        message = f"{variable} is malformed{found}: {problem}. {advice}".rstrip()
+        return SettingError(message, WrongSetting(variable, advice, is_missing=False))

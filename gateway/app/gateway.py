@@ -2,8 +2,8 @@
 
 import logging
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import datetime
 from itertools import combinations
 from types import MappingProxyType
@@ -382,14 +382,18 @@ class Gateway:
             plays: whether this process plays messages.
         """
         parts, executor = self.parts, equip_loop()
-        if parts.oauth is not None:
-            log.info("sign-in links lead to %s", parts.oauth.base_url)
+        errors: list[SettingError] = []
+        with _noted(errors):
+            if parts.oauth is not None:
+                log.info("sign-in links lead to %s", parts.oauth.base_url)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._database.close)
-            await self._database.open()
-            stack.push_async_callback(self._health.stop)
-            if parts.keyring is not None:
-                await check_keys(self._database, parts.keyring)
+            with _noted(errors):
+                await self._database.open()
+                stack.push_async_callback(self._health.stop)
+                if parts.keyring is not None:
+                    await check_keys(self._database, parts.keyring)
+            raise_all(errors)
             stack.push_async_callback(parts.files.close)
             stack.push_async_callback(parts.feedback_hook.stop)
             await parts.feedback_hook.start()
@@ -398,13 +402,10 @@ class Gateway:
                 await server.start()
             for agent in self._setup.team():
                 check_remote_names(agent)
-            errors = []
             for interface in self.interfaces.values():
                 stack.push_async_callback(interface.stop)
-                try:
+                with _noted(errors):
                     await interface.start(self.host)
-                except SettingError as error:
-                    errors.append(error)
             raise_all(errors)
             stack.push_async_callback(parts.backend.pubsub.stop)
             if plays:
@@ -423,6 +424,15 @@ class Gateway:
                 yield
             finally:
                 self._health.executor = None
+
+
+@contextmanager
+def _noted(errors: list[SettingError]) -> Iterator[None]:
+    """Add an error of the block to a list. `gathered_errors` would be inherited by the tasks that the block starts."""
+    try:
+        yield
+    except SettingError as error:
+        errors.append(error)
 
 
 def _values_of(message: Message, reference: str) -> Mapping[str, str]:

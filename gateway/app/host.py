@@ -18,6 +18,7 @@ from gateway.history.transcript import TranscriptEntry, load_transcript
 from gateway.operations.suspension import AccountSuspension
 from gateway.storage.files import FileStore
 from oauth import Account, Identity, SettingError
+from oauth.settings import not_set
 from oauth.store.installations import InstallationStore
 from toolkits import Conversation
 
@@ -46,9 +47,9 @@ class ChannelHost:
     @property
     def installations(self) -> InstallationStore:
         if self._parts.keyring is None:
-            raise SettingError(
-                "UNDERSTUDY_SECRET_KEY is not set. It encrypts the tokens of the workspaces that install the app: "
-                "make a key with `understudy keys new`."
+            raise not_set(
+                "UNDERSTUDY_SECRET_KEY",
+                "It encrypts the tokens of the workspaces that install the app: make a key with `understudy keys new`.",
             )
         return InstallationStore(self._database, self._parts.keyring)
 

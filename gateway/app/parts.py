@@ -58,9 +58,9 @@ from gateway.turns.replies.stopped import StoppableAnswer
 from gateway.turns.runner import CopyRunner
 from gateway.turns.stores import Stores
 from gateway.turns.summaries import SummarizedHistory
-from oauth import ConsentHooks, Identity, Keyring, OAuthCoordinator, OAuthProvider, SettingError
+from oauth import ConsentHooks, Identity, Keyring, OAuthCoordinator, OAuthProvider
 from oauth.consent.hooks import ReturnLink
-from oauth.settings import going_on, uses_placeholders
+from oauth.settings import going_on, not_set, uses_placeholders
 
 log = logging.getLogger(__name__)
 
@@ -329,9 +329,9 @@ class Parts:
             return self.keyring
         users = " and ".join(sorted({type(owner).__name__ for owner in owners}))
         with going_on():
-            raise SettingError(
-                f"UNDERSTUDY_SECRET_KEY is not set. It encrypts the tokens of people's accounts for {users}: "
-                "make a key with `understudy keys new`."
+            raise not_set(
+                "UNDERSTUDY_SECRET_KEY",
+                f"It encrypts the tokens of people's accounts for {users}: make a key with `understudy keys new`.",
             )
         return Keyring.parse(Keyring.generate())
 

@@ -1,6 +1,7 @@
 """Run a gateway as a process: the web server, the worker, signals and a clean shutdown."""
 
 import asyncio
+import errno
 import gc
 import logging
 import os
@@ -22,6 +23,11 @@ from oauth import SettingError
 
 SWITCH_INTERVAL = 0.0005  # seconds after which a busy thread lets the loop run: Python's default of 5 ms is too long
 REQUEST_GRACE = 5  # seconds that open requests have to end at a shutdown
+CANNOT_LISTEN = {
+    errno.EACCES: "Choose a --port from 1024: the lower ones need the capability CAP_NET_BIND_SERVICE.",
+    errno.EADDRINUSE: "Stop the program that listens there, or choose another --port.",
+    errno.EADDRNOTAVAIL: "No network interface of this machine has that address: choose another --host.",
+}
 LEFTOVER_GRACE = 2.0  # seconds that the remaining tasks, and then threads, have to end after the shutdown
 
 log = logging.getLogger(__name__)
@@ -34,17 +40,18 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
 
-def serve(gateway: Gateway, host: str, port: int, on_ready: Callable[[], None]) -> None:
+def serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     """Serve a gateway until SIGINT or SIGTERM, and shut down cleanly.
 
     Args:
+        listener: the socket that `listen` returns.
         on_ready: called when the gateway has started.
 
     Raises:
-        SettingError: if a setting is rejected at the start, or the gateway cannot listen on the port.
+        SettingError: if a setting is rejected at the start.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
-    asyncio.run(_abandoning_tasks(_serve(gateway, listen(host, port), on_ready)))
+    asyncio.run(_abandoning_tasks(_serve(gateway, listener, on_ready)))
     _abandon_threads()
 
 
@@ -119,8 +126,9 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
     except OSError as error:
+        advice = CANNOT_LISTEN.get(error.errno or 0, "Choose another host or port.")
         raise SettingError(
-            f"The gateway cannot listen on --host {host} --port {port}: {error.strerror}. Choose another host or port."
+            f"The gateway cannot listen on --host {host} --port {port}: {error.strerror}. {advice}"
         ) from None
     return listener
 

@@ -30,11 +30,13 @@ class Finding:
     Args:
         subject: what was checked, in a few words, beginning with the channel if it is about one.
         text: what was found and, unless it is ok, what to do. It contains no secret.
+        setting: the environment variable that is missing or malformed, if it is about one.
     """
 
     mark: Mark
     subject: str
     text: str
+    setting: str | None = None
 
 
 Found = Callable[[str, str], Finding]

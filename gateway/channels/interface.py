@@ -19,6 +19,7 @@ from gateway.channels.refusals import RefusalLog
 from gateway.retries import UNKNOWN_WAIT
 from oauth.errors import SettingError
 from oauth.settings import Settings, may_use_placeholders
+from oauth.store.installations import InstallationStore
 from toolkits import Message, QuotedMessage
 
 NAME = re.compile("[a-z0-9][a-z0-9-]{0,31}")
@@ -172,6 +173,17 @@ class Interface(ABC):
 
         The channel is not started, and other processes may run it: change nothing. Yield each finding when it is there,
         since the time is limited; what the platform refuses is a finding, not an error.
+        """
+        nothing: Sequence[Finding] = ()
+        for finding in nothing:
+            yield finding
+
+    async def diagnose_installations(
+        self, profile: BotProfile, installations: InstallationStore
+    ) -> AsyncIterator[Finding]:
+        """Try the stored tokens of the workspaces that installed the app, by the rules of `diagnose`.
+
+        By default, there are none.
         """
         nothing: Sequence[Finding] = ()
         for finding in nothing:

@@ -12,7 +12,7 @@ from gateway.cli.exit_codes import ExitCode
 from gateway.cli.options import AsJson, ConfigFile
 from gateway.cli.terminal import print_json, say, say_loading
 from oauth.errors import SettingError
-from oauth.settings import lines_of
+from oauth.settings import each_error
 
 # The rest is imported where it is used, because the import takes a second.
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def check(path: ConfigFile, as_json: AsJson = False) -> None:
         gateway = load(path)
     except SettingError as error:
         if as_json:
-            print_json([Mistake(line) for line in lines_of([error])])
+            print_json([Mistake(str(each)) for each in each_error([error])])
         else:
             say(str(error))
         raise typer.Exit(ExitCode.PROBLEM) from None

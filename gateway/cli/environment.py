@@ -1,7 +1,6 @@
 """The file `.env` of the working directory, which has settings."""
 
 import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,10 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from gateway.cli.terminal import say
+from gateway.private_files import PRIVATE, warning_if_open
 from oauth.errors import SettingError
 
 FILE = Path(".env")
-PRIVATE = 0o600  # the mode of the file: only its owner can read it
-OTHERS = 0o077  # the permission bits of other users
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,6 @@ def load_environment() -> None:
     """
     try:
         with FILE.open(encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode
             bindings = list(parse_stream(file))
     except FileNotFoundError:
         return
@@ -65,21 +62,32 @@ def load_environment() -> None:
         if binding.key is not None and binding.value and binding.key not in os.environ:
             os.environ[binding.key] = binding.value
             _loaded.add(binding.key)
-    if stat.S_IMODE(mode) & OTHERS:
-        say(f"Other users of this machine can read {FILE}, which may contain secrets: run `chmod 600 {FILE}`.")
+    if sentence := warning_if_open(FILE):
+        say(sentence)
 
 
 def add_settings(settings: Sequence[Setting]) -> list[str]:
     """Add the settings that the file does not have yet, and create the file if it is missing.
 
+    Nothing that the file has is changed.
+
     Returns:
         The names of the settings that need a value and have none, neither here nor in the environment.
+
+    Raises:
+        SettingError: if the file cannot be written.
     """
-    there = dotenv_values(FILE, interpolate=False) if FILE.exists() else {}
-    added = [setting for setting in settings if setting.name not in there]
-    text = "".join(f"# {each.advice}\n{each.name}={each.value}\n" for each in added)
-    with open(os.open(FILE, os.O_CREAT | os.O_RDWR | os.O_APPEND, PRIVATE), "r+", encoding="utf-8") as file:
-        file.write(text if file.read().endswith("\n") or not there else f"\n{text}")
+    try:
+        there = dotenv_values(FILE, interpolate=False) if FILE.exists() else {}
+        added = [each for each in settings if each.name not in there or (each.value and not there[each.name])]
+        text = "".join(f"# {each.advice}\n{each.name}={each.value}\n" for each in added)
+        with open(os.open(FILE, os.O_CREAT | os.O_RDWR | os.O_APPEND, PRIVATE), "r+", encoding="utf-8") as file:
+            file.write(text if file.read().endswith("\n") or not there else f"\n{text}")
+    except OSError as error:
+        raise SettingError(f"{FILE} cannot be written: {error.strerror}.") from None
     say(f"Wrote {FILE}." if not there else f"Added {len(added)} settings to {FILE}.")
+    for each in settings:
+        if each.value and each not in added and there[each.name] != each.value:
+            say(f"{FILE} keeps its {each.name}, {there[each.name]}: change it there if you want {each.value}.")
     filled = {name for name, value in {**there, **os.environ}.items() if value}
     return [each.name for each in settings if each.is_required and not each.value and each.name not in filled]

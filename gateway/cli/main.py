@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from gateway.cli.environment import load_environment
+from gateway.cli.environment import FILE, load_environment
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.lazy import lazy_group
 from gateway.cli.terminal import console
@@ -20,7 +20,7 @@ COMMANDS = {
         "Chat with an agent on this machine, in windows of several people. The demonstration agent needs no account.",
     ),
     "init": (
-        "gateway.cli.init:init",
+        "gateway.cli.init.command:init",
         "Write the files of a new bot: its agent, its settings in .env and, for Slack, the manifest of the app.",
     ),
     "serve": (
@@ -133,9 +133,13 @@ def main() -> None:
         load_environment()
         app()
     except SettingError as error:
-        _fail(str(error), ExitCode.USAGE)
+        from oauth.settings import each_error, setting_of  # imported here, because the import takes a moment
+
+        is_missing = any(setting is not None and setting.is_missing for setting in map(setting_of, each_error([error])))
+        more = f"\nSet what is missing in the environment or in {FILE}." if is_missing else ""
+        _fail(f"{error}{more}", ExitCode.USAGE)
     except UnderstudyError as error:
-        from gateway.logs import describe  # imported here, because the imports take a moment
+        from gateway.logs import describe  # imported here for the same reason
         from toolkits import CloneError
 
         if isinstance(error, CloneError):

@@ -15,6 +15,7 @@ Target = Annotated[
     ),
 ]
 ConfigFile = Annotated[Path, typer.Argument(metavar="FILE", help="The YAML file, for example gateway.yaml.")]
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(envvar="PORT", min=1, max=65535, help="The port to listen on.")]
 
 Channel = Annotated[str, typer.Argument(help="The channel, for example slack or slack.sales.")]

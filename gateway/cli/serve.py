@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.options import LOOPBACK, Channel, ConversationId, Port, Target, Tenant, in_utc
+from gateway.cli.options import LOOPBACK, Channel, ConversationId, Host, Port, Target, Tenant, in_utc
 from gateway.cli.terminal import say, say_loading
 from oauth.errors import SettingError
-from oauth.settings import LOOPBACK_HOSTS
+from oauth.settings import LOOPBACK_HOSTS, all_errors, going_on
 
 # The rest is imported where it is used, because the import takes a second.
 if TYPE_CHECKING:
@@ -21,17 +21,21 @@ REACHED_AS_LOCALHOST = LOOPBACK_HOSTS | {"0.0.0.0", "::"}  # noqa: S104 - an ope
 
 def serve(
     target: Target,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = LOOPBACK,
+    host: Host = LOOPBACK,
     port: Port = 8000,
 ) -> None:
     """Serve a gateway: accept the messages of its channels and, on SQLite, answer them."""
     say_loading(target)
     gc.disable()  # until it has started: imports make many objects that stay, in which collections would search in vain
+    from gateway.app.server import listen
     from gateway.app.server import serve as serve_gateway
     from gateway.logs import configure_logging
 
     configure_logging()
-    gateway = _load(target)
+    with all_errors():
+        with going_on():
+            listener = listen(host, port)
+        gateway = _load(target)
     if "web" in gateway.interfaces:
         raise SettingError(
             f"{target} has the web chat among its interfaces. The web chat runs only in `understudy dev`, because it "
@@ -53,7 +57,7 @@ def serve(
         if gateway.needs_workers:
             say(f"  Messages are stored here and answered by workers: start one with `understudy worker {target}`.")
 
-    serve_gateway(gateway, host, port, announce)
+    serve_gateway(gateway, listener, announce)
     say("Stopped.")
 
 

@@ -5,7 +5,6 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,23 +15,24 @@ from gateway.agents.routing import Route
 from gateway.app.gateway import MAX_CONCURRENT_TURNS, Gateway
 from gateway.channels.interface import Interface
 from gateway.configuration.arguments import Parameters, per_request
-from gateway.configuration.discovery import configured_interfaces, load_interface
+from gateway.configuration.discovery import configured_interfaces, installed_toolkits, load_interface
 from gateway.configuration.expansion import expanded, is_open
 from gateway.configuration.parsing import note_error, parse, place_of
 from gateway.configuration.reading import KEY, Document, Place
 from gateway.configuration.schema import AgentConfig, GatewayConfig, MCPServerConfig, ProviderConfig, ToolkitConfig
 from gateway.configuration.shadowing import explain
+from gateway.settings import GatewaySettings
 from oauth import OAuthProvider, SettingError
-from oauth.settings import SeveralSettingsError, all_errors
-from toolkits import CloneError, Toolkit
+from oauth.settings import all_errors, each_error, gathered_errors, going_on, setting_of
+from toolkits import Toolkit
 from toolkits.mcp import MCPServer
 
 T = TypeVar("T")
 
-TOOLKITS = "understudy.toolkits"
-"""The group of entry points under which packages register toolkits."""
+PARTS = {"agents", "interfaces", "providers", "routes"}  # the keys of a file that are not settings of the gateway
 
 
+@all_errors()
 def load(path: str | Path, **options: Any) -> Gateway:
     """Return the gateway that a file describes.
 
@@ -40,7 +40,7 @@ def load(path: str | Path, **options: Any) -> Gateway:
         options: further arguments of `Gateway`, for example `request_values`.
 
     Raises:
-        SettingError: with every mistake in the file, each with its line and column.
+        SettingError: with every mistake in the file, each with its line and column, and everything else that is wrong.
     """
     document, config = parse(Path(path))
     sys.path.insert(0, str(document.path.resolve().parent))  # as `understudy serve FILE.py` does
@@ -48,8 +48,13 @@ def load(path: str | Path, **options: Any) -> Gateway:
     agents = builder.agents()
     interfaces = builder.interfaces()
     default, routes = builder.routes(agents)
-    document.check()
+    if default is None or not {place[0] for place in document.unsound if place} <= PARTS:
+        with going_on():
+            GatewaySettings()
+        document.check()  # what the gateway would say without these settings of its own may be wrong
     assert default is not None
+    with going_on():
+        document.check()
     settings = {
         name: getattr(config, name) for name in ("private_answers", "sign_in_code", "ambiguous_sends", "answer_edits")
     }
@@ -90,14 +95,19 @@ class _Builder:
         if not self._config.interfaces:
             is_left_out = not self._document.is_sound(("interfaces",))
             return [] if is_left_out else self._try(("interfaces",), configured_interfaces) or []
-        interfaces: list[Interface] = []
+        interfaces, sound = list[Interface](), list[Interface]()
         for channel, arguments in self._config.interfaces.items():
             place: Place = ("interfaces", channel)
+            noted = len(self._document.mistakes)
             made = self._interface(place, channel, arguments or {})
-            conflicts = [made.conflict_with(other) for other in interfaces] if made is not None else []
-            for conflict in filter(None, conflicts):
+            if made is None:
+                continue
+            interfaces.append(made)
+            if len(self._document.mistakes) > noted:
+                continue  # its placeholders may be those of another one
+            for conflict in filter(None, map(made.conflict_with, sound)):
                 self._document.note((*place, KEY), conflict)
-            interfaces += [made] if made is not None else []
+            sound.append(made)
         return interfaces
 
     def _interface(self, place: Place, channel: str, arguments: Mapping[str, Any]) -> Interface | None:
@@ -148,7 +158,9 @@ class _Builder:
             routes[route.key] = route
         if default is None and sound:
             self._document.note(("routes",), "No route matches all other messages: add one that has only an agent.")
-        return default, [route for key, route in routes.items() if any(key)]
+        if default is _NOBODY:
+            default = None
+        return default, [route for key, route in routes.items() if any(key) and route.agent is not _NOBODY]
 
     def _leads(self) -> list[str]:
         """Return the names of the agents that no other agent asks."""
@@ -281,17 +293,20 @@ class _Builder:
         return f"There is no agent {name!r}, only: {', '.join(map(str, named))}."
 
     def _try(self, place: Place, make: Callable[[], T]) -> T | None:
+        """Return what a function makes, with placeholders for settings, or `None`. What is wrong is noted."""
+        made: T | None = None
+        wrong: list[Exception] = []
         try:
-            with all_errors():
-                return make()
-        except SeveralSettingsError as error:
-            for line in error.lines:
-                self._document.note(place, line)
-            return None
-        except (SettingError, CloneError, ImportError, TypeError, ValueError) as error:
-            cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
-            self._document.note(place, explain(cause, self._document.path.parent) or str(error))
-            return None
+            with gathered_errors() as errors:
+                made = make()
+            wrong += errors
+        except (ImportError, TypeError, ValueError) as error:
+            wrong += [*errors, error]
+        for each in each_error(wrong):
+            cause = each.__cause__ if isinstance(each.__cause__, ImportError) else each
+            sentence = explain(cause, self._document.path.parent) or str(each)
+            self._document.note(place, sentence, setting=setting_of(each))
+        return made
 
 
 class _ConfiguredAgent(Agent):
@@ -311,10 +326,10 @@ _NOBODY: Any = object()  # in the place of an agent that could not be made
 
 
 def _toolkit_class(use: str) -> type[Toolkit]:
-    installed = {found.name: found for found in entry_points(group=TOOLKITS)}
+    installed = installed_toolkits()
     if ":" not in use and use not in installed:
         raise SettingError(
-            f"There is no toolkit {use!r}, only {', '.join(sorted(installed))}; or give the path of a class: "
+            f"There is no toolkit {use!r}, only {', '.join(installed)}; or give the path of a class: "
             "package.module:Name."
         )
     found = installed[use].load() if use in installed else _imported(use)

@@ -1,11 +1,11 @@
 """Find the channels of installed packages by their entry points."""
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 from gateway.channels.interface import Interface
 from oauth import SettingError
-from oauth.settings import Settings
+from oauth.settings import Settings, uses_placeholders
 
 ENTRY_POINTS = "understudy.interfaces"
 """The group of entry points; each has the name of its channel and is a subclass of `Interface`."""
@@ -16,6 +16,9 @@ SETTINGS_ENTRY_POINTS = "understudy.settings"
 A channel that has one is imported only if its settings are in the environment, and so needs its platform's library only
 then.
 """
+
+TOOLKITS = "understudy.toolkits"
+"""The group of entry points under which packages register toolkits."""
 
 
 def load_interface(channel: str) -> type[Interface]:
@@ -33,6 +36,16 @@ def load_interface(channel: str) -> type[Interface]:
     )
 
 
+def installed_interfaces() -> Mapping[str, EntryPoint]:
+    """Return the entry point of each channel, by the name of the channel."""
+    return {found.name: found for found in entry_points(group=ENTRY_POINTS)}
+
+
+def installed_toolkits() -> Mapping[str, EntryPoint]:
+    """Return the entry point of each toolkit, by its name."""
+    return {found.name: found for found in sorted(entry_points(group=TOOLKITS), key=lambda found: found.name)}
+
+
 def setting_groups() -> Mapping[str, Sequence[type[Settings]]]:
     """Return the groups of settings of each channel. A channel with the entry point for them is not imported."""
     groups = _own_groups()
@@ -48,7 +61,8 @@ def configured_interfaces() -> list[Interface]:
     None of them has a name: a setting like TELEGRAM_SUPPORT_BOT_TOKEN adds no interface.
 
     Raises:
-        SettingError: if no channel is set up, or the settings or the library of one are incomplete.
+        SettingError: if no channel is set up, or the settings or the library of one are incomplete. In a block of
+            `placeholders`, it is no error that no channel is set up.
     """
     groups = _own_groups()
     classes: list[type[Interface]] = [
@@ -58,6 +72,8 @@ def configured_interfaces() -> list[Interface]:
     ]
     if interfaces := [cls() for cls in classes if cls.configured()]:
         return interfaces
+    if uses_placeholders():
+        return []
     groups |= {cls.channel: cls.setting_groups for cls in classes if cls.setting_groups}
     needed = [f"{channel} ({_needed(each)})" for channel, each in sorted(groups.items())]
     raise SettingError(

@@ -23,6 +23,7 @@ YAML = (".yaml", ".yml")
 FILE_PREFIX = "understudy_file_"  # begins the name of the module that an operator's file is loaded as
 
 
+@all_errors()
 def load_gateway(target: str) -> Gateway:
     """Return the gateway of a file, or a gateway for the agent in it, with the channels that the environment sets up.
 
@@ -33,17 +34,7 @@ def load_gateway(target: str) -> Gateway:
         SettingError: if there is no such file, if nothing in it can be run, or if several things could and no NAME is
             given; or with everything that is wrong in the settings that the file uses.
     """
-    with all_errors():
-        return find_gateway(target)
-
-
-def find_gateway(target: str) -> Gateway:
-    """Return what `load_gateway` returns. Errors can be gathered.
-
-    Raises:
-        SettingError: as `load_gateway`.
-    """
-    found = find_target(target)
+    found = load_target(target)
     if isinstance(found, Gateway):
         return found
     try:
@@ -57,18 +48,9 @@ def find_gateway(target: str) -> Gateway:
         raise SettingError(explained) from error
 
 
+@all_errors()
 def load_target(target: str) -> Gateway | Agent:
     """Return the gateway of a file, or else its agent, which may be written for a framework.
-
-    Raises:
-        SettingError: as `load_gateway`.
-    """
-    with all_errors():
-        return find_target(target)
-
-
-def find_target(target: str) -> Gateway | Agent:
-    """Return what `load_target` returns. Errors can be gathered.
 
     Raises:
         SettingError: as `load_gateway`.

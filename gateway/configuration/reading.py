@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from gateway.configuration.expansion import REQUEST_NAMES, Reference, fill, in_key, mistakes
-from oauth import SettingError
+from oauth.errors import SettingError, WrongSetting
 from oauth.settings import PLACEHOLDER, SeveralSettingsError, uses_placeholders
 
 Place = tuple[str | int, ...]
@@ -20,11 +20,16 @@ Place = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A mistake in a file, with its line and column, both from 1."""
+    """A mistake in a file, with its line and column, both from 1.
+
+    Args:
+        setting: the setting that is wrong, if the mistake is about one.
+    """
 
     line: int
     column: int
     sentence: str
+    setting: WrongSetting | None = None
 
 
 @dataclass
@@ -46,15 +51,24 @@ class Document:
     unsound: set[Place] = field(default_factory=set)
     left_out: set[Place] = field(default_factory=set)
 
-    def note(self, place: Sequence[str | int], sentence: str, mark: tuple[int, int] | None = None) -> None:
+    def note(
+        self,
+        place: Sequence[str | int],
+        sentence: str,
+        mark: tuple[int, int] | None = None,
+        setting: WrongSetting | None = None,
+    ) -> None:
         """Note a mistake at a place, or at the value around it if the file has nothing there.
 
         Args:
             mark: the line and column of the mistake, if it is not at the beginning of the value.
+            setting: the setting that is wrong, if the mistake is about one. The value is sound then, as it is made with
+                a placeholder.
         """
-        self.unsound.add(tuple(place))
+        if setting is None:
+            self.unsound.add(tuple(place))
         at = mark or self.marks.get(self.near(place), (1, 1))
-        self.mistakes.append(Mistake(*at, " ".join(sentence.split())))
+        self.mistakes.append(Mistake(*at, " ".join(sentence.split()), setting))
 
     def near(self, place: Sequence[str | int]) -> Place:
         """Return the place, or the innermost place around it that the file has."""
@@ -105,8 +119,10 @@ class Document:
         if not self.mistakes:
             return
         found = sorted(dict.fromkeys(self.mistakes), key=lambda mistake: (mistake.line, mistake.column))
-        lines = [f"{self.path}:{each.line}:{each.column}: {each.sentence}" for each in found]
-        raise SettingError(lines[0]) if len(lines) == 1 else SeveralSettingsError("mistakes", lines)
+        errors = [
+            SettingError(f"{self.path}:{each.line}:{each.column}: {each.sentence}", each.setting) for each in found
+        ]
+        raise errors[0] if len(errors) == 1 else SeveralSettingsError("mistakes", errors)
 
 
 KEY = "<key>"
@@ -185,7 +201,11 @@ class _Reader:
             if value is None and uses_placeholders():
                 return PLACEHOLDER
             if value is None:
-                self._document.note(place, _UNKNOWN.format(f"${{{reference.name}"), self._mark(node, reference.start))
+                mark = self._mark(node, reference.start)
+                self._document.unsound.add(place)  # it has no placeholder
+                self._document.note(
+                    place, _UNKNOWN.format(f"${{{reference.name}"), mark, setting=WrongSetting(reference.name)
+                )
                 return ""
             if reference.name in os.environ:
                 self._document.expanded.add(place)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from gateway.channels.diagnosis import Finding, ok, warning
 from gateway.configuration.discovery import setting_groups
+from gateway.private_files import warning_if_open
 from gateway.settings import GatewaySettings, ModelSettings, TranscriptionSettings
 from oauth.github import GitHubSettings
 from oauth.google import GoogleSettings
 from oauth.settings import Settings
 
 LIKENESS = 0.85  # of two names, from 0 to 1
-OTHERS = 0o077  # the permission bits of other users
 DOTENV = Path(".env")
 
 
@@ -25,12 +25,8 @@ async def check_environment() -> AsyncIterator[Finding]:
         yield warning("names of settings", f"{name} is no setting. If {likely} is meant, correct the name.")
     if not misspelt:
         yield ok("names of settings", "None looks misspelt.")
-    if await asyncio.to_thread(_others_read, DOTENV):
-        yield warning(".env", "Other users of this machine can read it: run `chmod 600 .env`.")
-
-
-def _others_read(path: Path) -> bool:
-    return path.exists() and bool(path.stat().st_mode & OTHERS)
+    if sentence := await asyncio.to_thread(warning_if_open, DOTENV):
+        yield warning(".env", sentence)
 
 
 def misspellings(names: Iterable[str]) -> Iterator[tuple[str, str]]:

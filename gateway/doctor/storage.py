@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
@@ -11,22 +11,29 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.app.gateway import Gateway
 from gateway.channels.diagnosis import Finding, ok, problem, warning
+from gateway.channels.interface import BotProfile, Interface
+from gateway.private_files import warning_if_open
 from gateway.settings import GatewaySettings
 from gateway.storage.connect import connect
 from gateway.storage.database import Database
 from oauth import Keyring, SettingError
+from oauth.store.installations import InstallationStore
 from oauth.store.rotation import check_keys
 
-OTHERS = 0o077  # the permission bits of other users
 MEGABYTE = 2**20  # bytes
 LITTLE_ROOM, NO_ROOM = 1000 * MEGABYTE, 100 * MEGABYTE
 
+Channels = Sequence[tuple[Interface, BotProfile]]
 
-async def check_storage(settings: GatewaySettings, gateway: Gateway | None) -> AsyncIterator[Finding]:
+
+async def check_storage(
+    settings: GatewaySettings, gateway: Gateway | None, channels: Channels
+) -> AsyncIterator[Finding]:
     """Open the database, without creating or upgrading it, and look at what is in it.
 
     Args:
         gateway: the gateway; `None` if there is none, or it could not be built.
+        channels: the channels, whose installations are tried.
     """
     try:
         database = gateway.parts.backend.database if gateway is not None else connect(settings.database_url)
@@ -48,27 +55,35 @@ async def check_storage(settings: GatewaySettings, gateway: Gateway | None) -> A
         return
     try:
         yield ok("database", "It can be opened, and its tables are up to date.")
-        async for finding in _look_inside(database, settings, gateway):
-            yield finding
+        if gateway is not None and database.shared:
+            yield await _count_workers(gateway)
+        if settings.secret_key is not None:
+            async for finding in _look_at_tokens(database, settings.secret_key.get_secret_value(), channels):
+                yield finding
     finally:
         await database.close()
 
 
-async def _look_inside(
-    database: Database, settings: GatewaySettings, gateway: Gateway | None
-) -> AsyncIterator[Finding]:
-    if settings.secret_key is not None:
-        try:
-            await check_keys(database, Keyring.parse(settings.secret_key.get_secret_value()))
-        except SettingError as error:
-            yield problem("secret key", str(error))
-        else:
-            yield ok("secret key", "It opens what is stored.")
-    if gateway is not None and database.shared:
-        if workers := await gateway.parts.backend.dispatcher.count_workers():
-            yield ok("workers", f"Alive: {workers}.")
-        else:
-            yield warning("workers", "None is alive, so that messages wait: start one with `understudy worker FILE`.")
+async def _count_workers(gateway: Gateway) -> Finding:
+    if workers := await gateway.parts.backend.dispatcher.count_workers():
+        return ok("workers", f"Alive: {workers}.")
+    return warning("workers", "None is alive, so that messages wait: start one with `understudy worker FILE`.")
+
+
+async def _look_at_tokens(database: Database, key: str, channels: Channels) -> AsyncIterator[Finding]:
+    try:
+        keyring = Keyring.parse(key)
+    except SettingError:
+        return  # it is one of the settings' errors
+    try:
+        await check_keys(database, keyring)
+    except SettingError as error:
+        yield problem("secret key", str(error))
+        return
+    yield ok("secret key", "It opens what is stored.")
+    for interface, profile in channels:
+        async for finding in interface.diagnose_installations(profile, InstallationStore(database, keyring)):
+            yield finding
 
 
 def _look_at_file(path: Path) -> Iterator[Finding]:
@@ -81,8 +96,8 @@ def _look_at_file(path: Path) -> Iterator[Finding]:
         yield problem("database", f"This user cannot write {path} or its folder: change their owner or their mode.")
     elif not path.exists():
         yield ok("database", f"{path} does not exist yet: the first start creates it.")
-    elif path.stat().st_mode & OTHERS:
-        yield warning("database", f"Other users of this machine can read {path}: run `chmod 600 {path}`.")
+    elif sentence := warning_if_open(path):
+        yield warning("database", sentence)
     free = shutil.disk_usage(folder).free
     if free >= LITTLE_ROOM:
         yield ok("disk", f"{free // MEGABYTE} MB are free.")

@@ -4,14 +4,11 @@ import errno
 import fcntl
 import logging
 import os
-import stat
 from pathlib import Path
 
+from gateway.private_files import PRIVATE, is_open
 from gateway.storage.database import origin_clause
 from oauth import SettingError
-
-PRIVATE = 0o600  # the mode of all files: only their owner can read them
-OTHERS = 0o077  # the permission bits of other users
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +70,7 @@ class SQLiteFile:
             raise self._cannot_be_opened(error) from None
         for path in map(self._beside, ("", "-wal", "-shm", ".lock")):
             try:
-                mode = path.lstat().st_mode
-                if stat.S_ISREG(mode) and mode & OTHERS:
+                if is_open(path.lstat().st_mode):
                     path.chmod(PRIVATE)
             except FileNotFoundError:
                 continue

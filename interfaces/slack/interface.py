@@ -33,7 +33,13 @@ from interfaces.slack import changes, parse
 from interfaces.slack.agent.home import HOME, AppHome
 from interfaces.slack.agent.sessions import SessionStatus
 from interfaces.slack.agent.titles import Titles, title_of
-from interfaces.slack.app.diagnosis import check_addresses, try_app_token, try_bot_token
+from interfaces.slack.app.diagnosis import (
+    check_addresses,
+    configured_token,
+    try_app_token,
+    try_bot_token,
+    try_installations,
+)
 from interfaces.slack.app.features import AppFeatures
 from interfaces.slack.app.manifest import Addresses, app_manifest
 from interfaces.slack.app.tokens import Renew, SlackClient
@@ -54,9 +60,12 @@ from interfaces.slack.receiving.webhooks import Webhooks
 from interfaces.slack.schema import check_event
 from interfaces.slack.settings import GROUPS, ManyWorkspacesSettings, SlackSettings, load_settings
 from interfaces.slack.signature import SignatureCheck
-from interfaces.slack.workspaces import REDIRECT_ADDRESS, ManyWorkspaces, OneWorkspace
+from interfaces.slack.workspaces import INSTALL_ADDRESS, REDIRECT_ADDRESS, ManyWorkspaces, OneWorkspace
 from interfaces.tasks import OwnedTasks
-from oauth import Identity, SettingError
+from oauth import Identity
+from oauth.errors import SettingError, WrongSetting
+from oauth.settings import not_set
+from oauth.store.installations import InstallationStore
 from toolkits import Conversation, Message, QuotedMessage
 
 CALL_TIMEOUT = 15  # seconds for one call of the Web API
@@ -242,9 +251,9 @@ class Slack(Interface):
         if settings.has_placeholders:
             return
         if isinstance(self._workspaces, OneWorkspace):
-            scopes = replace(self._features, accounts=profile.has_accounts).scopes
             client = await self._workspaces.client("")
-            async for finding in try_bot_token(client, self.channel, self._variable("bot_token"), scopes):
+            configured = configured_token(client, self.channel, self._variable("bot_token"))
+            async for finding in try_bot_token(configured, self._scopes(profile)):
                 yield finding
         if (token := settings.app_token) is not None:
             variable, client = self._variable("app_token"), self._make_client(None)
@@ -252,6 +261,19 @@ class Slack(Interface):
         for finding in check_addresses(self._addresses, self._features, profile, self.channel):
             yield finding
         yield await check_clock(f"{self.channel} clock", f"{self._api_url}/api.test")
+
+    async def diagnose_installations(
+        self, profile: BotProfile, installations: InstallationStore
+    ) -> AsyncIterator[Finding]:
+        if isinstance(self._workspaces, OneWorkspace) or self._settings.has_placeholders:
+            return
+        address = f"{profile.base_url or ''}{self.path_of(INSTALL_ADDRESS)}"
+        tried = try_installations(installations, self._make_client, self.channel, address, self._scopes(profile))
+        async for finding in tried:
+            yield finding
+
+    def _scopes(self, profile: BotProfile) -> Sequence[str]:
+        return replace(self._features, accounts=profile.has_accounts).scopes
 
     @property
     def _receivers(self) -> Mapping[str, Callable[[Body], Awaitable[None]]]:
@@ -307,9 +329,10 @@ class Slack(Interface):
         if isinstance(self._workspaces, OneWorkspace):
             self._workspaces.bot = await self._find_bot(await self._workspaces.client(""))
         elif host.base_url is None:
-            raise SettingError(
-                "UNDERSTUDY_BASE_URL is not set. Slack sends people there after they install the app: set it to "
-                "the public address of this gateway, like https://bot.example.com."
+            raise not_set(
+                "UNDERSTUDY_BASE_URL",
+                "Slack sends people there after they install the app: set it to the public address of this gateway, "
+                "like https://bot.example.com.",
             )
         else:
             self._workspaces.open(host.installations, host.base_url)
@@ -329,10 +352,9 @@ class Slack(Interface):
                 return str((await client.auth_test())["user_id"])
         except DeliveryRefusedError as refusal:
             if str(refusal) in REJECTED_TOKEN:
-                raise SettingError(
-                    f"{self._variable('bot_token')} was rejected by Slack ({refusal}). Set it to the Bot User OAuth "
-                    "Token under OAuth & Permissions at https://api.slack.com/apps."
-                ) from None
+                advice = "Set it to the Bot User OAuth Token under OAuth & Permissions at https://api.slack.com/apps."
+                token = WrongSetting(self._variable("bot_token"), advice, is_missing=False)
+                raise SettingError(f"{token.name} was rejected by Slack ({refusal}). {advice}", token) from None
             log.warning("Slack did not return the bot's user id: %s", refusal)
         except (DeliveryError, ConnectionError) as error:
             log.warning("Slack could not be asked for the bot's user id: %s", describe(error))

@@ -21,19 +21,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.channels import Interface, RecipientUnreachableError
-from interfaces.slack.app.tokens import BotTokens, Renew
+from interfaces.slack.app.tokens import BotTokens, MakeClient
 from interfaces.slack.parse import Body, organization_of, tenant_of
 from interfaces.slack.settings import ManyWorkspacesSettings, OneWorkspaceSettings
 from oauth.store.installations import Installation, InstallationStore
 
 INSTALL_ADDRESS = "/slack/install"
 REDIRECT_ADDRESS = "/slack/oauth_redirect"
-
-
-class MakeClient(Protocol):
-    """Makes a client of the Web API with a token, or with none: see `SlackClient`."""
-
-    def __call__(self, token: str | None, renew: Renew | None = None) -> AsyncWebClient: ...
 
 
 log = logging.getLogger(__name__)

@@ -41,7 +41,7 @@ from interfaces.telegram.settings import GROUPS, TelegramSettings
 from interfaces.telegram.setup.diagnosis import try_bot
 from interfaces.telegram.setup.profile import describe_bot, register_commands
 from interfaces.telegram.setup.webhook import WebhookState, webhook_state
-from oauth import SettingError
+from oauth.errors import SettingError, WrongSetting
 from oauth.masking import mask_from_now_on
 from oauth.settings import is_loopback
 from toolkits import Conversation, Message
@@ -151,10 +151,9 @@ class Telegram(Interface):
             await self._client.initialize()
             self._bot.username = self._client.username
         except InvalidToken:
-            raise SettingError(
-                f"{self._variable('bot_token')} was rejected by Telegram. "
-                "It is the token that https://t.me/BotFather shows for the bot."
-            ) from None
+            advice = "It is the token that https://t.me/BotFather shows for the bot."
+            token = WrongSetting(self._variable("bot_token"), advice, is_missing=False)
+            raise SettingError(f"{token.name} was rejected by Telegram. {advice}", token) from None
         except TelegramError as error:
             log.warning(
                 "Telegram did not return the bot's username, and is asked again at the next update: %s", error.message

@@ -26,7 +26,7 @@ from interfaces.whatsapp.settings import GROUPS, TwilioSettings
 from interfaces.whatsapp.setup.diagnosis import try_account
 from interfaces.whatsapp.setup.webhook import check_webhook
 from interfaces.whatsapp.status import report_in
-from oauth import SettingError
+from oauth.settings import not_set
 from toolkits import Message, QuotedMessage, Template
 
 TWILIO = "https://api.twilio.com"
@@ -106,9 +106,10 @@ class WhatsApp(Interface):
     async def start(self, host: Host) -> None:
         await super().start(host)
         if host.base_url is None:
-            raise SettingError(
-                "UNDERSTUDY_BASE_URL is not set. Twilio signs the address that it calls: set it to the public address "
-                "of this gateway, like https://bot.example.com."
+            raise not_set(
+                "UNDERSTUDY_BASE_URL",
+                "Twilio signs the address that it calls: set it to the public address of this gateway, like "
+                "https://bot.example.com.",
             )
         self._media.fetcher, self.presenter.base_url = host.files, host.base_url
         self.presenter.status_url = host.base_url + self.status_address

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from oauth.errors import SettingError
 from oauth.provider import OAuthProvider
+from oauth.settings import not_set
 from oauth.token import Token
 
 
@@ -27,9 +27,10 @@ class ProviderRegistry:
             SettingError: if it is not known.
         """
         if self._base_url is None:
-            raise SettingError(
-                "UNDERSTUDY_BASE_URL is not set. People who sign in are sent back there: set it to the public address "
-                "of this gateway, like https://bot.example.com."
+            raise not_set(
+                "UNDERSTUDY_BASE_URL",
+                "People who sign in are sent back there: set it to the public address of this gateway, like "
+                "https://bot.example.com.",
             )
         return self._base_url
 

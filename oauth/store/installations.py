@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -88,6 +88,13 @@ class InstallationStore:
         """
         found = await self.find(channel, tenant)
         return None if found is None else found.installation
+
+    async def tenants(self, channel: str) -> Sequence[str]:
+        """Return the workspaces and organizations with the app, also those that use an organization's token."""
+        table = oauth_installations
+        with_app = select(table.c.tenant).where(table.c.channel == channel).order_by(table.c.tenant)
+        async with self._database.read() as connection:
+            return (await connection.execute(with_app)).scalars().all()
 
     async def find(self, channel: str, tenant: str) -> StoredInstallation | None:
         """Load an installation as `load` does, with what shows later whether its row has changed."""

@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from oauth.errors import SettingError, UnderstudyError
+from oauth.errors import SettingError, UnderstudyError, WrongSetting
 
 KEY_LENGTH = 32  # bytes: AES-256
 NONCE_LENGTH = 12  # bytes, as NIST SP 800-38D recommends for GCM
 
-_ADVICE = "Make one with `understudy keys new`."
+_SETTING = WrongSetting("UNDERSTUDY_SECRET_KEY", "Make one with `understudy keys new`.", is_missing=False)
 
 
 class DecryptionError(UnderstudyError):
@@ -48,11 +48,9 @@ class Keyring:
             try:
                 key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
             except (binascii.Error, ValueError):
-                raise SettingError(f"UNDERSTUDY_SECRET_KEY: key {place} is not url-safe base64. {_ADVICE}") from None
+                raise _malformed(f"key {place} is not url-safe base64") from None
             if len(key) != KEY_LENGTH:
-                raise SettingError(
-                    f"UNDERSTUDY_SECRET_KEY: key {place} has {len(key)} bytes, but {KEY_LENGTH} are needed. {_ADVICE}"
-                )
+                raise _malformed(f"key {place} has {len(key)} bytes, but {KEY_LENGTH} are needed")
             keys.append(key)
         return cls(keys)
 
@@ -109,3 +107,7 @@ def _associated_data(parts: Sequence[str]) -> bytes:
 
 def _derive(key: bytes, purpose: bytes) -> bytes:
     return HKDF(algorithm=hashes.SHA256(), length=KEY_LENGTH, salt=None, info=purpose).derive(key)
+
+
+def _malformed(problem: str) -> SettingError:
+    return SettingError(f"{_SETTING.name}: {problem}. {_SETTING.advice}", _SETTING)

@@ -148,3 +148,10 @@ def test_the_settings_of_every_channel_are_named_without_its_library(clean: Path
 def test_the_tools_for_tests_of_channels_need_no_extra(clean: Path, tmp_path: Path) -> None:
     ended = run(clean, "python", "-c", "import gateway.testing", directory=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_init_names_the_extra_of_the_channel_and_writes_nothing(clean: Path, tmp_path: Path) -> None:
+    ended = run(clean, "understudy", "init", "--yes", "--channel", "telegram", directory=tmp_path)
+    assert ended.returncode == 2
+    assert "pip install 'understudy[telegram]'" in ended.stderr
+    assert list(tmp_path.iterdir()) == []

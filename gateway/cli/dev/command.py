@@ -11,10 +11,11 @@ import typer
 from gateway.cli.environment import inherited_environment
 from gateway.cli.options import LOOPBACK, Port
 from gateway.cli.terminal import say, say_loading
+from gateway.private_files import PRIVATE
 from gateway.settings import DEV_DATABASE, DEV_DIRECTORY
 from gateway.timings import Timings
 from oauth.errors import SettingError
-from oauth.settings import PLACEHOLDER, gathered_errors, lines_of, placeholders
+from oauth.settings import PLACEHOLDER, each_error, gathered_errors, placeholders, raise_all, setting_of
 
 # The rest is imported where it is used, because the imports take seconds.
 if TYPE_CHECKING:
@@ -42,12 +43,18 @@ def dev(
     say_loading(target or "the demonstration agent")
     gc.disable()  # as in `serve`
     from gateway.app.gateway import Gateway
-    from gateway.app.server import serve
+    from gateway.app.server import listen, serve
     from gateway.configuration.discovery import load_interface
     from gateway.logs import configure_logging
 
     configure_logging()
-    DEV_DIRECTORY.mkdir(exist_ok=True)
+    try:
+        DEV_DIRECTORY.mkdir(exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            f"The folder {DEV_DIRECTORY} cannot be created here: {error.strerror}. Run `understudy dev` in a folder "
+            "where you may create files."
+        ) from None
     database = os.environ.get("UNDERSTUDY_DATABASE_URL") or f"sqlite:///{DEV_DATABASE}"
     if not database.startswith("sqlite"):
         raise SettingError(
@@ -68,7 +75,7 @@ def dev(
         for line in lines:
             say(f"  {line}")
 
-    serve(gateway, LOOPBACK, port, announce)
+    serve(gateway, listen(LOOPBACK, port), announce)
     say("Stopped.")
 
 
@@ -107,22 +114,25 @@ def _own_agent(target: str) -> "tuple[Agent, list[str]]":
         SettingError: with everything that is wrong, if there is no agent, or it has no model.
     """
     from gateway.app.gateway import Gateway
-    from gateway.configuration.loader import find_target, load_target
+    from gateway.configuration.loader import load_target
     from toolkits import CloneError
 
     found: Gateway | Agent | None = None
     with gathered_errors() as errors:
-        found = find_target(target)
-    missing = lines_of(errors)
-    if found is None:  # a YAML file with mistakes, or a file that can never be loaded
+        found = load_target(target)
+    wrong = each_error(errors)
+    about_settings = [str(error) for error in wrong if setting_of(error) is not None]
+    if found is None or len(about_settings) < len(wrong):  # other mistakes, or only that no channel is set up
+        found = None
         with placeholders(), suppress(SettingError, CloneError):
             found = load_target(target)
     agent = found.agent if isinstance(found, Gateway) else found
     if agent is None or any(each.model == PLACEHOLDER for each in agent.team()):
-        raise SettingError("\n".join(missing))
+        raise_all(errors)
+    assert agent is not None
     lines = [f"agent     {agent.name}, from {target}"]
-    if missing:
-        lines += ["What needs a setting that is missing does not work here:", *missing]
+    if about_settings:
+        lines += ["What needs a setting that is missing does not work here:", *about_settings]
     return agent, lines
 
 
@@ -132,7 +142,7 @@ def _dev_key() -> str:
 
     path = DEV_DIRECTORY / "secret_key"
     if not path.exists():
-        path.touch(mode=0o600)
+        path.touch(mode=PRIVATE)
         path.write_text(Keyring.generate())
     return path.read_text()
 

@@ -7,7 +7,8 @@ import typer
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.terminal import open_database, progress, say
 from gateway.settings import GatewaySettings
-from oauth import Keyring, SettingError
+from oauth import Keyring
+from oauth.settings import not_set
 from oauth.store.rotation import rotate_keys
 
 app = typer.Typer(no_args_is_help=True, help="Make and rotate the keys that encrypt stored tokens.")
@@ -49,5 +50,5 @@ def read_keyring() -> Keyring:
     """
     key = GatewaySettings().secret_key
     if key is None:
-        raise SettingError("UNDERSTUDY_SECRET_KEY is not set: set it to the value that the gateway runs with.")
+        raise not_set("UNDERSTUDY_SECRET_KEY", "Set it to the value that the gateway runs with.")
     return Keyring.parse(key.get_secret_value())

@@ -23,6 +23,7 @@ from gateway.engines.langgraph.model_requests import RequestWatch
 from gateway.engines.langgraph.native_tools import NativeToolWatch
 from gateway.engines.langgraph.tools import RUN, LangChainTool
 from gateway.engines.prompts import answer_to, prompt_for
+from gateway.engines.providers import missing_key
 from gateway.engines.remote_tools import remote_tools
 from gateway.engines.tools import AgentTool, EngineRun, native_context, own_tools
 from gateway.runs.calls import in_calls
@@ -154,7 +155,7 @@ def _init(name: str) -> BaseChatModel:
     except ImportError as error:
         raise SettingError(f"The model {name!r} needs a package that is not installed: {error}") from error
     except Exception as error:  # each provider's package has its own exceptions, for example for a missing key
-        raise SettingError(
+        raise missing_key(name) or SettingError(
             f"LangChain cannot use the model {name!r} (UNDERSTUDY_MODEL, or Agent(model=…)): {error}"
         ) from error
 

@@ -22,6 +22,7 @@ from gateway.engines.openai_agents.native_tools import NativeToolWatch
 from gateway.engines.openai_agents.replay import Replay
 from gateway.engines.openai_agents.tools import SDKRun, to_sdk_tool
 from gateway.engines.prompts import answer_to, prompt_for
+from gateway.engines.providers import missing_key
 from gateway.engines.remote_tools import remote_tools
 from gateway.engines.tools import AgentTool, native_context, own_tools
 from gateway.runs.engine import Answer, MaxTurnsExceededError, RunnableAgent
@@ -155,7 +156,7 @@ def _check_model(model: Any) -> None:
     try:
         MultiProvider().get_model(name)
     except (OpenAIError, UserError, ImportError) as error:
-        raise SettingError(
+        raise missing_key(f"{OPENAI}{name}") or SettingError(
             f"The model {model!r} (UNDERSTUDY_MODEL, or Agent(model=…)) cannot be used: {error}"
         ) from error
 

@@ -25,6 +25,7 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.usage import UsageLimits
 
 from gateway.engines.prompts import answer_to, prompt_for
+from gateway.engines.providers import missing_key
 from gateway.engines.pydantic_ai.history import to_files, to_item, to_messages, to_user_content
 from gateway.engines.pydantic_ai.native_tools import NativeToolWatch
 from gateway.engines.pydantic_ai.replay import Replay
@@ -143,7 +144,7 @@ def _infer(name: str) -> Model:
             f"The model {name!r} needs a package that is not installed: pip install 'understudy[{extra}]'."
         ) from error
     except (UserError, ValueError) as error:
-        raise SettingError(
+        raise missing_key(name) or SettingError(
             f"The model {name!r} (UNDERSTUDY_MODEL, or Agent(model=…)) cannot be used: {error}"
         ) from None
 

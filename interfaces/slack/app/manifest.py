@@ -8,6 +8,7 @@ from gateway.channels import BotProfile
 from gateway.channels.commands import COMMANDS, OF_ACCOUNTS
 from interfaces.slack.app.features import AppFeatures
 from oauth import SettingError
+from oauth.settings import not_set
 
 # Slack's limits, in characters: https://docs.slack.dev/reference/app-manifest
 MOST_NAME = 35
@@ -79,14 +80,16 @@ def _base_url(features: AppFeatures, profile: BotProfile, app_token_variable: st
     if profile.base_url is not None or (features.socket_mode and not features.many_workspaces):
         return profile.base_url
     if features.socket_mode:
-        raise SettingError(
-            "UNDERSTUDY_BASE_URL is not set. Slack sends people there after they install the app: set it to the public "
-            "address of this gateway, like https://bot.example.com."
+        raise not_set(
+            "UNDERSTUDY_BASE_URL",
+            "Slack sends people there after they install the app: set it to the public address of this gateway, like "
+            "https://bot.example.com.",
         )
-    raise SettingError(
-        "UNDERSTUDY_BASE_URL is not set. Slack sends events there: set it to the public address of this gateway, like "
+    raise not_set(
+        "UNDERSTUDY_BASE_URL",
+        "Slack sends events there: set it to the public address of this gateway, like "
         f"https://bot.example.com. Or set {app_token_variable}: with Socket Mode the gateway needs no public address. "
-        f"Until the app has a token, any value that begins with xapp- will do: {app_token_variable}=xapp-later."
+        f"Until the app has a token, any value that begins with xapp- will do: {app_token_variable}=xapp-later.",
     )
 
 

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -38,6 +38,12 @@ Renew = Callable[[str], Awaitable[str]]
 """Returns the token that replaces one that Slack rejected."""
 
 log = logging.getLogger(__name__)
+
+
+class MakeClient(Protocol):
+    """Makes a client of the Web API with a token, or with none: see `SlackClient`."""
+
+    def __call__(self, token: str | None, renew: Renew | None = None) -> AsyncWebClient: ...
 
 
 class SlackClient(AsyncWebClient):

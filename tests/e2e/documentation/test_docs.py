@@ -15,8 +15,9 @@ from gateway.configuration.schema import GatewayConfig
 from gateway.settings import GatewaySettings
 from gateway.testing import stage
 from oauth import SettingError
+from oauth.settings import each_error, setting_of
 
-SETTINGS = re.compile(r"\b(?:UNDERSTUDY|SLACK|TELEGRAM|TWILIO|GOOGLE|WEBHOOK)_[A-Z_]+\b")
+SETTINGS = re.compile(r"\b(?:(?:UNDERSTUDY|SLACK|TELEGRAM|TWILIO|GOOGLE|WEBHOOK)_[A-Z_]+|[A-Z]+_API_KEY)\b")
 
 
 @pytest.mark.parametrize("recipe", sorted((ROOT / "cookbook").glob("*/README.md")), ids=lambda path: path.parent.name)
@@ -42,7 +43,8 @@ def _not_set(recipe_file: Path) -> set[str]:
     try:
         load_gateway(str(recipe_file))
     except SettingError as error:
-        return set(re.findall(r"([A-Z_]+) is not set", str(error)))
+        about = map(setting_of, each_error([error]))
+        return {setting.name for setting in about if setting is not None and setting.is_missing}
     return set()
 
 

@@ -1,6 +1,7 @@
 """The command as an operator uses it: a wrong setting, a wrong file, Ctrl-C."""
 
 import signal
+import socket
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -34,11 +35,15 @@ def test_keys_new_prints_a_key_that_encrypts(tmp_path: Path) -> None:
     assert keyring.decrypt(keyring.encrypt(b"x", "row"), "row") == b"x"
 
 
-def test_a_recipe_without_its_settings_names_each_of_them(tmp_path: Path) -> None:
-    ended = run("serve", str(ROOT / "cookbook/slack/gmail_agent.py"), directory=tmp_path)
+def test_a_recipe_without_its_settings_names_each_of_them_and_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        ended = run("serve", str(ROOT / "cookbook/slack/gmail_agent.py"), "--port", port, directory=tmp_path)
     assert ended.returncode == 2
     assert "GOOGLE_CLIENT_ID is not set" in ended.stderr
     assert "GOOGLE_CLIENT_SECRET is not set" in ended.stderr
+    assert f"--port {port}: Address already in use. Stop the program that listens there" in ended.stderr
+    assert ended.stderr.endswith("\nSet what is missing in the environment or in .env.\n")
     assert "Traceback" not in ended.stderr
 
 

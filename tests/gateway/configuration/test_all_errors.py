@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.configuration.building import load
 from gateway.configuration.loader import load_gateway
 from oauth import SettingError
+from oauth.settings import each_error, gathered_errors, setting_of
 from toolkits import CloneError
 
 WHOLE = """
@@ -107,10 +109,62 @@ def test_a_yaml_file_names_all_settings_of_a_channel_at_its_place() -> None:
     Path("bot.yaml").write_text("agents: {a: {model: test}}\ninterfaces: {telegram: {}, whatsapp: {}}\n")
     with pytest.raises(SettingError) as raised:
         load_gateway("bot.yaml")
-    first, telegram, whatsapp = str(raised.value).splitlines()
-    assert first == "2 mistakes:"
+    first, telegram, *whatsapp = str(raised.value).splitlines()
+    assert first == "4 mistakes:"
     assert telegram.startswith("bot.yaml:2:24: TELEGRAM_BOT_TOKEN is not set")
-    assert all(name in whatsapp for name in NAMED[7:10])
+    assert [line.partition(" ")[2].partition(".")[0] for line in whatsapp] == NAMED[7:10]
+
+
+def test_the_mistakes_of_a_yaml_file_are_said_together_with_what_the_gateway_lacks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GOOGLE_CLIENT_ID", "id")
+    monkeypatch.setenv("GOOGLE_CLIENT_SECRET", "secret")
+    monkeypatch.setenv("UNDERSTUDY_TURN_TRIES", "many")
+    Path("bot.yaml").write_text(
+        "agents: {a: {model: test, toolkits: [gmail]}}\ninterfaces: {telegram: {}, whatsapp: {pollng: true}}\n"
+    )
+    with pytest.raises(SettingError) as raised:
+        load_gateway("bot.yaml")
+    assert [line.partition(".")[0] for line in str(raised.value).splitlines()[1:] if "yaml" not in line] == [
+        "UNDERSTUDY_TURN_TRIES is malformed (found 'many'): Input should be a valid integer, unable to parse string as "
+        "an integer",
+        "UNDERSTUDY_SECRET_KEY is not set",
+    ]
+    assert "bot.yaml:2:39: WhatsApp takes no argument 'pollng'" in str(raised.value)
+    assert "bot.yaml:2:24: TELEGRAM_BOT_TOKEN is not set" in str(raised.value)
+
+
+def test_a_yaml_file_without_a_sound_agent_names_the_settings_of_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_TURN_TRIES", "many")
+    Path("bot.yaml").write_text("agents: {a: {model: test, instrctions: hello}}\ninterfaces: {telegram: {}}\n")
+    with pytest.raises(SettingError, match=r"(?s)TURN_TRIES is malformed.*'instrctions' is not.*TELEGRAM_BOT_TOKEN is"):
+        load("bot.yaml")
+
+
+def test_a_mistake_in_a_setting_of_a_yaml_file_is_not_said_twice() -> None:
+    Path("bot.yaml").write_text("agents: {a: {model: test, toolkits: [gmail]}}\nsecret_key: ${MY_KEY}\n")
+    with pytest.raises(SettingError, match="MY_KEY") as raised:
+        load_gateway("bot.yaml")
+    assert "UNDERSTUDY_SECRET_KEY" not in str(raised.value)
+
+
+@pytest.mark.parametrize("file", ["bot.py", "bot.yaml"])
+def test_errors_carry_the_names_of_the_settings_and_whether_they_are_missing(
+    file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWILIO_WHATSAPP_FROM", "12")
+    monkeypatch.setenv("UNDERSTUDY_SECRET_KEY", "short")
+    Path("bot.py").write_text(WHOLE)
+    Path("bot.yaml").write_text(
+        "agents: {a: {toolkits: [gmail]}}\ninterfaces: {slack: {}, telegram: {}, telegram.support: {}, whatsapp: {}}\n"
+    )
+    with gathered_errors() as errors:
+        load_gateway(file)
+    about = {setting.name: setting for setting in map(setting_of, each_error(errors)) if setting is not None}
+    assert set(about) == {line.split()[0] for line in NAMED}
+    assert [name for name in about if not about[name].is_missing] == ["TWILIO_WHATSAPP_FROM", "UNDERSTUDY_SECRET_KEY"]
+    assert about["SLACK_BOT_TOKEN"].advice.startswith("It is the Bot User OAuth Token (xoxb-…)")
 
 
 def test_a_yaml_file_without_channels_names_what_each_channel_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,3 +176,18 @@ def test_a_yaml_file_without_channels_names_what_each_channel_lacks(monkeypatch:
     first, *lines = str(raised.value).splitlines()
     assert first == "3 mistakes:"
     assert [line.split()[1] for line in lines] == ["SLACK_APP_TOKEN", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_FROM"]
+
+
+def test_a_route_to_an_agent_with_a_mistake_hides_nothing_that_the_gateway_lacks() -> None:
+    Path("bot.yaml").write_text(
+        "agents: {a: {model: test, toolkits: [gmail]}, b: {model: test, instrctions: hello}}\n"
+        "interfaces: {web: {}}\n"
+        "routes: [{agent: a}, {agent: b, command: /b}]\n"
+    )
+    with pytest.raises(SettingError) as raised:
+        load_gateway("bot.yaml")
+    text = str(raised.value)
+    assert "GOOGLE_CLIENT_ID is not set" in text
+    assert "UNDERSTUDY_SECRET_KEY is not set" in text
+    assert "'instrctions' is not a known key here" in text
+    assert text.startswith("4 errors:")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from peers.emulate.server import Emulate
+from peers.process import free_ports
 from peers.serving import Receiver
 from peers.telegram.server import TelegramServer
 
@@ -66,3 +67,16 @@ async def test_without_a_file_the_channels_of_the_environment_are_checked() -> N
     subjects = {each.subject for each in findings}
     assert {"slack bot token", "telegram bot token", "whatsapp account"} <= subjects
     assert [each for each in findings if each.mark is Mark.PROBLEM] == []
+
+
+async def test_a_free_port_and_the_port_of_the_running_gateway_are_ok(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UNDERSTUDY_BASE_URL")
+    set_up, port = load_set_up("bot.py"), int(receiver.url.rpartition(":")[2])
+    running = await examine(set_up, listens=("127.0.0.1", port))
+    assert shown(running, "port") == f"ok: The gateway listens on {port}."
+    (free,) = free_ports(1)
+    findings = await examine(set_up, listens=("127.0.0.1", free))
+    assert shown(findings, "port") == f"ok: {free} is free."
+    assert f"http://localhost:{free}/oauth/google/callback" in shown(findings, "google redirect URI")

@@ -14,6 +14,7 @@ from peers.telegram.server import BOT_TOKEN, TelegramServer
 from starlette.responses import PlainTextResponse
 from support.set_up import accept_slack_token
 
+from gateway.app.server import listen
 from gateway.channels.diagnosis import Mark
 from gateway.configuration.loader import load_gateway
 from gateway.doctor import examine, load_set_up
@@ -42,6 +43,7 @@ class Wrong:
         do: what else to do.
         mark: how serious doctor finds it.
         stops: whether the start stops, with the same part in its sentence; or another part of that sentence.
+        listens: returns where the gateway is to listen.
     """
 
     said: str
@@ -51,6 +53,7 @@ class Wrong:
     mark: Mark = Mark.PROBLEM
     stops: bool | str = True
     target: str = "bot.py"
+    listens: Callable[[Place], tuple[str, int]] | None = None
 
 
 MISSING = (
@@ -154,6 +157,20 @@ WRONG = {
     "a database that others read": Wrong("Other users of this machine can read understudy.db", do=open_database_file,
         mark=Mark.WARNING, stops=False),
     "a PostgreSQL that does not answer": Wrong("which cannot be used", {"UNDERSTUDY_DATABASE_URL": NO_DATABASE}),
+    "a port of another program": Wrong("Stop the program that listens there",
+        listens=lambda place: ("127.0.0.1", int(place.telegram.url.rpartition(":")[2]))),
+    "a host of another machine": Wrong("No network interface of this machine",
+        listens=lambda _: ("203.0.113.1", 8000)),
+    "a wrong database beside a file that is not Python": Wrong("names a mysql database",
+        {"UNDERSTUDY_DATABASE_URL": "mysql://h/understudy"}, {"bot.py": "gateway = (\n"}, stops="this is not Python"),
+    "a wrong key beside a file that is not Python": Wrong("UNDERSTUDY_SECRET_KEY: key 1",
+        {"UNDERSTUDY_SECRET_KEY": "AAAA"}, {"bot.py": "gateway = (\n"}, stops="this is not Python"),
+    "a key beside a misspelt argument in YAML": Wrong("UNDERSTUDY_SECRET_KEY: key 1",
+        {"UNDERSTUDY_SECRET_KEY": "AAAA"},
+        {"bot.yaml": "agents: {a: {toolkits: [gmail]}}\ninterfaces: {telegram: {pollng: true}}\n"}, target="bot.yaml"),
+    "a database beside a channel without its setting in YAML": Wrong("names a mysql database",
+        {"TELEGRAM_BOT_TOKEN": None},
+        {"bot.yaml": "agents: {a: {}}\ninterfaces: {telegram: {}}\ndatabase: mysql://h/x\n"}, target="bot.yaml"),
     "no such file": Wrong("There is no file nowhere.py", target="nowhere.py"),
     "a file without an agent": Wrong("has no Gateway and no Agent at its top level", files={"bot.py": "x = 1\n"}),
     "a file that is not Python": Wrong("bot.py:1:11: this is not Python", files={"bot.py": "gateway = (\n"}),
@@ -178,7 +195,7 @@ async def test_doctor_and_the_start_say_what_is_wrong(
     telegram: TelegramServer,
     receiver: Receiver,
 ) -> None:
-    wrong = WRONG[name]
+    wrong, place = WRONG[name], Place(tmp_path, emulate, telegram, receiver)
     for variable, value in wrong.env.items():
         if value is None:
             monkeypatch.delenv(variable)
@@ -187,17 +204,25 @@ async def test_doctor_and_the_start_say_what_is_wrong(
     for file, text in wrong.files.items():
         (tmp_path / file).write_text(text)
     if wrong.do is not None:
-        wrong.do(Place(tmp_path, emulate, telegram, receiver))
-    findings = await examine(load_set_up(wrong.target))
+        wrong.do(place)
+    listens = wrong.listens(place) if wrong.listens is not None else None
+    findings = await examine(load_set_up(wrong.target), listens=listens)
     lines = [f"{each.mark} {each.subject}: {each.text}" for each in findings]
     assert [each.mark for each in findings if wrong.said in each.text] == [wrong.mark], "\n".join(lines)
     for secret in (emulate.auth_token, emulate.bot_token, BOT_TOKEN, "xoxe.xoxb-1", "1:unknown"):
         assert secret not in "\n".join(lines)
     if wrong.stops:
         with pytest.raises(SettingError) as raised:
-            async with load_gateway(wrong.target).lifespan():
-                pass
+            await start(wrong.target, listens)
         assert (wrong.said if wrong.stops is True else wrong.stops) in str(raised.value)
+
+
+async def start(target: str, listens: tuple[str, int] | None) -> None:
+    """Start a gateway, as `understudy serve` does, and stop it."""
+    if listens is not None:
+        listen(*listens).close()
+    async with load_gateway(target).lifespan():
+        pass
 
 
 async def test_a_key_that_opens_nothing_is_a_problem(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,3 +239,13 @@ async def test_a_key_that_opens_nothing_is_a_problem(environment: None, monkeypa
     (found,) = [each for each in findings if each.subject == "secret key"]
     assert found.mark is Mark.PROBLEM
     assert "decrypts none of the 1 tokens" in found.text
+
+
+async def test_the_start_says_together_that_the_address_and_the_database_are_missing(
+    environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UNDERSTUDY_BASE_URL")
+    monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", "sqlite:///nowhere/understudy.db")
+    with pytest.raises(SettingError, match=r"(?s)2 errors:.*UNDERSTUDY_BASE_URL is not set.*cannot be opened"):
+        async with load_gateway("bot.py").lifespan():
+            pass

@@ -18,6 +18,7 @@ from toolkits.google import Gmail
 echo = FunctionModel(lambda messages, info: ModelResponse([TextPart(f"heard: {messages[-1].parts[-1].content}")]))
 """
 FILES = {
+    "agent.yaml": "agents: {a: {use: 'flow:answer'}}",
     "agent.py": f"{ECHO}\nagent = Agent(model=echo)",
     "gateway.py": f"{ECHO}\ngateway = Gateway(Agent(model=echo, toolkits=[Gmail(auth=GoogleAuth())]), [Slack()])",
     "flow.py": "async def answer(message):\n    return f'heard: {message.text}'",
@@ -26,7 +27,8 @@ FILES = {
 
 @pytest.mark.parametrize("file", FILES)
 def test_people_chat_with_the_agent_of_a_file_without_the_settings_of_its_channels(tmp_path: Path, file: str) -> None:
-    (tmp_path / file).write_text(FILES[file])
+    for name in ("flow.py", file):  # the YAML file names the flow
+        (tmp_path / name).write_text(FILES[name])
     with dev(tmp_path, file, "--no-reload") as running:
         for person in ("alice", "bob"):
             with running.window(person) as window:
@@ -43,6 +45,7 @@ def test_people_chat_with_the_agent_of_a_file_without_the_settings_of_its_channe
     [
         ("from gateway import Agent\nagent = Agent()", "UNDERSTUDY_MODEL is not set"),
         ("agents: {a: {}}\ninterfaces: {telegram: }", "UNDERSTUDY_MODEL is not set"),
+        ("agents: {a: {model: test, instrctions: hello}}", "bot.yaml:1:27: 'instrctions' is not a known key here"),
         ("agent = None", "has no Gateway and no Agent"),
         ("import nothing_like_that", "nothing_like_that"),
     ],
@@ -54,3 +57,10 @@ def test_what_keeps_a_file_from_being_tried_is_named(tmp_path: Path, content: st
     assert ended.returncode == 2
     assert error in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_folder_where_nothing_can_be_created_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".understudy").write_text("a file in its place")
+    ended = run("dev", directory=tmp_path)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)
+    assert "The folder .understudy cannot be created here: File exists." in ended.stderr

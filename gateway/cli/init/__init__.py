@@ -1,0 +1,1 @@
+"""`understudy init`: the files of a new bot."""
