@@ -106,12 +106,8 @@ def _changes(file: Path) -> Iterator[set[str]]:
 
 
 def _start(program: Program) -> subprocess.Popen[bytes]:
-    """Start a program. Until it handles Ctrl-C itself, it ignores it, and `_end` ends it without a traceback."""
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the program inherits that
-    try:
-        return subprocess.Popen(program.command, env=program.environment)  # noqa: S603 - runs this program again
-    finally:
-        signal.signal(signal.SIGINT, handler)
+    """Start a program in a process group of its own: Ctrl-C reaches only this process, which then ends the program."""
+    return subprocess.Popen(program.command, env=program.environment, process_group=0)  # noqa: S603 - this program
 
 
 def _next_change(changes: Iterator[set[str]], child: subprocess.Popen[bytes], *, may_end: bool) -> set[str]:
