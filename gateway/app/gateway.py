@@ -352,7 +352,7 @@ class Gateway:
     async def _reject(self, request: Request, error: Exception) -> Response:
         path = request.url.path
         self._malformed.setdefault(path, RefusalLog(path)).add(400, MALFORMED, describe(error))
-        self._note_refusal(request, 400, MALFORMED)
+        self._note_refusal(request, 400, f"{MALFORMED}, as the log explains")
         return Response(status_code=400)
 
     def _note_refusal(self, request: Request, status_code: int, reason: str) -> None:

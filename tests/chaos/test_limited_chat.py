@@ -27,6 +27,7 @@ IN_GROUP = 10  # messages in the limited group
 PEOPLE = 8
 PAUSE = 0.2  # seconds between two messages
 RETRY_AFTER = 1  # seconds of each refusal, so that the gateway often tries again
+SHOWING = ("sendMessage", "editMessageText")
 SETTLE = 60.0  # seconds in which everybody is answered
 
 
@@ -66,11 +67,11 @@ class Chats:
         return expected
 
     def _answered(self) -> dict[str, float]:
-        """Return when each answer was sent in a private chat, by its token."""
-        sends = [call for call in self._telegram.calls if call.method == "sendMessage" and call.status == 200]
+        """Return when each answer was sent in a private chat, or completed its preview there, by its token."""
+        shown = [call for call in self._telegram.calls if call.method in SHOWING and call.status == 200]
         return {
             call.params["text"].removeprefix("answer to ").removesuffix("."): call.at
-            for call in sends
+            for call in shown
             if call.params["chat_id"] != GROUP
         }
 

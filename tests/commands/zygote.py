@@ -85,6 +85,7 @@ def become(request: dict[str, Any], descriptors: list[int]) -> None:
     os.environ.clear()
     os.environ.update(request["env"])
     sys.argv = request["argv"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # programs in the background may begin without it
     sys.path[0] = os.path.dirname(request["argv"][0])
 
 

@@ -103,19 +103,16 @@ def native_agent(name: str, *, leaks: bool) -> Any:
 
 
 def test_the_tools_of_agents_of_frameworks_are_checked() -> None:
-    team = [Agent(native_agent(name, leaks=True), name=name) for name in kept]
-    report = hunt_and_wait(Agent(model="test", members=team))
-    assert report.tools == len(kept)
+    leaky = [Agent(native_agent(name, leaks=True), name=name) for name in kept]
+    clean = [Agent(native_agent(name, leaks=False), name=f"clean-{name}") for name in kept]
+    report = hunt_and_wait(Agent(model="test", members=[*leaky, *clean]))
+    assert report.tools == 2 * len(kept)
     assert sorted((leak.kind, leak.toolkit, leak.path.partition("]")[0]) for leak in report.leaks) == [
         (LeakKind.CREDENTIAL, name, f"{__name__}.kept[{name!r}") for name in sorted(kept)
     ], str(report)
-    clean = hunt_and_wait(
-        Agent(model="test", members=[Agent(native_agent(name, leaks=False), name=name) for name in kept])
-    )
-    assert clean.leaks == [], str(clean)
-    for name in kept:
-        assert [line for line in clean.not_covered if line.startswith(f"{name}, which is written for")]
-    assert not [line for line in clean.not_covered if "past the point" in line], str(clean)
+    for agent in leaky + clean:
+        assert [line for line in report.not_covered if line.startswith(f"{agent.name}, which is written for")]
+    assert not [line for line in report.not_covered if "past the point" in line], str(report)
 
 
 class Bytes(Toolkit):
