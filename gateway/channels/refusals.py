@@ -90,7 +90,8 @@ class RefusalLog:
         """Remember a webhook that was refused, and log it if the last line with its reason is older than `interval`.
 
         Args:
-            reason, hint: as for `WebhookRefusedError`.
+            reason: as for `WebhookRefusedError`.
+            hint: as for `WebhookRefusedError`.
         """
         self.note(status_code, reason)
         now = time.monotonic()

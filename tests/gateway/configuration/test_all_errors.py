@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.configuration.building import load
+from gateway.configuration import load
 from gateway.configuration.loader import load_gateway
 from oauth import SettingError
 from oauth.settings import each_error, gathered_errors, setting_of
