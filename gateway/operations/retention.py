@@ -4,7 +4,7 @@ import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import and_, delete, func, or_, select
 
 from gateway.inbox.pieces import remove
 from gateway.storage.database import Database
@@ -70,8 +70,10 @@ class Retention:
 
     async def _remove_turn_counts(self) -> None:
         """Remove what counts the turns of people who have begun none for long."""
-        last_end = func.coalesce(turn_counts.c.day_until, turn_counts.c.minute_until)
-        old = last_end < datetime.now(UTC) - self._keep
+        before = datetime.now(UTC) - self._keep
+        windows = (turn_counts.c.minute_until, turn_counts.c.day_until)  # without a limit, there is no window
+        has_window = func.coalesce(*windows).is_not(None)
+        old = and_(has_window, *(or_(until.is_(None), until < before) for until in windows))
         async with self._database.read() as connection:
             if (await connection.execute(select(turn_counts.c.user_id).where(old).limit(1))).first() is None:
                 return

@@ -48,11 +48,12 @@ async def test_questions_are_removed_with_their_messages(tmp_path: Path, databas
 async def test_counts_of_turns_are_removed_once_their_windows_ended_long_ago(tmp_path: Path, database_url: str) -> None:
     scene = stage(tmp_path, database=database_url, settings={"turns_per_minute": 5, "turns_per_day": 9})
     async with scene.open():
-        for person in ("alice", "bob"):
+        for person in ("alice", "bob", "carol"):
             await scene.ask(person, "hello")
-        await scene.change(f"UPDATE turn_counts SET day_until = {OLD} WHERE user_id = 'alice'")
+        await scene.change(f"UPDATE turn_counts SET day_until = {OLD}, minute_until = {OLD} WHERE user_id = 'alice'")
+        await scene.change(f"UPDATE turn_counts SET day_until = {OLD} WHERE user_id = 'bob'")
         database = connect(database_url)
         await database.open_alongside()
         await Retention(database, timedelta(days=30)).remove()
         await database.close()
-    assert scene.rows("SELECT user_id FROM turn_counts") == [("bob",)]
+    assert scene.rows("SELECT user_id FROM turn_counts ORDER BY user_id") == [("bob",), ("carol",)]
