@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a command ended with: docs/operations.md explains it."""
+    """The exit codes of all commands: see docs/operations.md."""
 
     #: The command did its work and found no problem.
     OK = 0

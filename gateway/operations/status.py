@@ -28,7 +28,7 @@ ALIVE_FOR = timedelta(seconds=20)  # after its last report, a process counts as 
 
 
 class Queue(StrEnum):
-    """What messages and deliveries wait for."""
+    """The kinds of messages and deliveries that wait or run."""
 
     #: Messages whose turn has not begun.
     WAITING = "waiting"
@@ -105,7 +105,7 @@ class ProcessState:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """How many messages or deliveries wait for the same.
+    """The number of messages or deliveries in a queue.
 
     Args:
         oldest_at: when the oldest of them was accepted or stored; aware, in UTC; `None` if there are none.

@@ -76,7 +76,7 @@ class Database(ABC):
     @property
     @abstractmethod
     def address(self) -> str:
-        """Where the database is, for messages: without the password."""
+        """The address of the database without the password, for messages."""
 
     @abstractmethod
     async def open(self, *, create: bool = True) -> None:

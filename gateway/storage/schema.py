@@ -17,7 +17,7 @@ VERSION = table("alembic_version", column("version_num"), column("oldest"))
 
 
 class Difference(Enum):
-    """How the schema of a database differs from the one that this code makes."""
+    """The difference between the schema of a database and the one that this code makes."""
 
     #: There are no tables yet, or migrations are missing.
     OLDER = "older"

@@ -23,7 +23,7 @@ WITHOUT_ADDRESS = {"slack": "Socket Mode, which needs none", "telegram": "pollin
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to write.
+    """The choices for a new bot, from which its files are written.
 
     Args:
         address: the public address of the gateway; empty if there is none, or none yet.
@@ -45,7 +45,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What is given; `None` for what is to be asked, or has a default.
+    """The choices that the operator gave as options; `None` for one that is asked, or has a default.
 
     Args:
         asks: whether to ask.

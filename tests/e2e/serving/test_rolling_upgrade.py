@@ -39,7 +39,7 @@ class LaterServed(Served):
 
 
 class Conversations:
-    """What three people write to the bot, and what it answers."""
+    """The messages of three people to the bot, and its answers."""
 
     def __init__(self, telegram: TelegramServer) -> None:
         self._telegram = telegram
