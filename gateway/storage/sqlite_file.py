@@ -28,7 +28,10 @@ class SQLiteFile:
             SettingError: if it does not.
         """
         if not self.path.is_file():
-            raise SettingError(f"{origin_clause(self._origin, self.path)}, which does not exist.")
+            raise SettingError(
+                f"{origin_clause(self._origin, self.path)}, which does not exist. Run the command in the folder of the "
+                "gateway, or set UNDERSTUDY_DATABASE_URL to its database."
+            )
 
     def lock(self) -> None:
         """Lock the database for this process, with a lock file beside it.

@@ -158,7 +158,10 @@ def test_a_line_of_an_imported_module_that_raises_is_named(tmp_path: Path) -> No
 def test_audit_reads_the_database_of_dev_and_says_so(tmp_path: Path) -> None:
     missing = run("audit", directory=tmp_path)
     assert missing.returncode == 2
-    assert "The database (UNDERSTUDY_DATABASE_URL is not set) is understudy.db, which does not exist." in missing.stderr
+    assert (
+        "The database (UNDERSTUDY_DATABASE_URL is not set) is understudy.db, which does not exist. Run the"
+        in missing.stderr
+    )
     (tmp_path / ".understudy").mkdir()
     run("db", "upgrade", directory=tmp_path, UNDERSTUDY_DATABASE_URL="sqlite:///.understudy/dev.db")
     found = run("audit", directory=tmp_path)
