@@ -16,7 +16,7 @@ from typing import Any
 
 import uvicorn
 
-from gateway.app.connections import MOST_CONNECTIONS, ImpatientH11Protocol
+from gateway.app.connections import MOST_CONNECTIONS, LimitedHttpToolsProtocol
 from gateway.app.gateway import Gateway
 from gateway.executor import THREAD_NAME, TOOL_THREAD_NAME
 from oauth import SettingError
@@ -149,7 +149,7 @@ async def _serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[
         server = _Server(
             uvicorn.Config(
                 app,
-                http=ImpatientH11Protocol,
+                http=LimitedHttpToolsProtocol,
                 ws="none",
                 limit_concurrency=MOST_CONNECTIONS,
                 lifespan="off",

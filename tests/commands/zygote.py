@@ -38,7 +38,7 @@ PRELOADED = (
     "pydantic_ai.models.openai",
     "pydantic_ai.models.test",
     "toolkits.google",
-    "uvicorn.protocols.http.h11_impl",
+    "uvicorn.protocols.http.httptools_impl",
 )
 
 

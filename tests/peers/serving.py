@@ -27,11 +27,11 @@ class ThreadServer:
     before the start.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, **options: Any) -> None:
         self._socket = socket.socket(proto=socket.IPPROTO_TCP)  # so that asyncio turns off Nagle's algorithm
         self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=STOP_TIMEOUT, ws="none")
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=STOP_TIMEOUT, ws="none", **options)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, name=type(self).__name__, daemon=True

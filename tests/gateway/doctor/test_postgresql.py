@@ -2,6 +2,7 @@
 
 import pytest
 from peers.postgres import PostgresServer
+from peers.wait import wait_until_async
 
 from gateway.channels.diagnosis import Finding, Mark
 from gateway.configuration.loader import load_gateway
@@ -28,9 +29,12 @@ async def test_without_a_worker_messages_wait(url: str) -> None:
 
 
 async def test_a_living_worker_is_counted(url: str) -> None:
-    async with load_gateway("bot.py").worker():
+    async def is_counted() -> bool:
         found = about("workers", await examine(load_set_up("bot.py")))
-    assert (found.mark, found.text) == (Mark.OK, "Alive: 1.")
+        return (found.mark, found.text) == (Mark.OK, "Alive: 1.")
+
+    async with load_gateway("bot.py").worker():  # it registers in the background
+        await wait_until_async(is_counted)
 
 
 async def test_a_database_without_tables_is_a_problem(
