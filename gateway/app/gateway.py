@@ -12,7 +12,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 
 from gateway.agents.agent import Agent
 from gateway.agents.routing import Route, Router
@@ -24,7 +24,7 @@ from gateway.app.parts import Parts, Setup
 from gateway.channels.errors import RETRY_AFTER, EventNotAcceptedError
 from gateway.channels.event import MalformedEventError
 from gateway.channels.interface import BotProfile, Interface
-from gateway.channels.refusals import RefusalLog
+from gateway.channels.refusals import MALFORMED, RefusalLog
 from gateway.engines.remote_tools import check_remote_names
 from gateway.executor import equip_loop
 from gateway.logs import describe
@@ -44,7 +44,6 @@ from oauth.store.rotation import check_keys
 from toolkits import Conversation, File, Message, Template
 
 MAX_CONCURRENT_TURNS = 32
-MALFORMED = "it is malformed"  # why a webhook is refused
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +130,6 @@ class Gateway:
                 if (conflict := one.conflict_with(other)) is not None:
                     raise SettingError(conflict)
         self.interfaces = {interface.channel: interface for interface in interfaces}
-        self._malformed: dict[str, RefusalLog] = {}  # by path
         for approver in known.approvers:
             if approver.channel not in self.interfaces:
                 log.warning(
@@ -346,19 +344,20 @@ class Gateway:
 
     async def _refuse(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, EventNotAcceptedError)
-        self._note_refusal(request, 503, "it could not be stored in time, or too many messages wait")
+        self._refusals(request).note(503, "it could not be stored in time, or too many messages wait")
         return Response(status_code=503, headers={"Retry-After": str(error.retry_after)})
 
     async def _reject(self, request: Request, error: Exception) -> Response:
-        path = request.url.path
-        self._malformed.setdefault(path, RefusalLog(path)).add(400, MALFORMED, describe(error))
-        self._note_refusal(request, 400, f"{MALFORMED}, as the log explains")
+        self._refusals(request).add(400, MALFORMED, describe(error))
         return Response(status_code=400)
 
-    def _note_refusal(self, request: Request, status_code: int, reason: str) -> None:
-        for interface in self.interfaces.values():
-            if request.url.path.endswith(interface.address):  # an application may mount the gateway below a path
-                interface.refusals.note(status_code, reason)
+    def _refusals(self, request: Request) -> RefusalLog:
+        """Return the log of the channel whose route answers a request."""
+        return next(
+            interface.refusals
+            for interface in self.interfaces.values()
+            if any(route.matches(request.scope)[0] is Match.FULL for route in interface.routes())
+        )
 
     def _check_agents(self) -> None:
         """Check that every agent can be copied and run.

@@ -13,6 +13,7 @@ from oauth.errors import UnderstudyError
 
 LINE_INTERVAL = 60.0  # seconds between two lines about one reason, because anybody may send requests
 LONGEST_HINT = 500  # characters
+MALFORMED = "it is malformed"
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class RefusalLog:
     """Logs why webhooks of a channel are refused, with at most one line per minute for each reason.
 
     Args:
-        channel: the channel's name, or the address of the webhook.
+        channel: the channel's name.
         interval: seconds between two lines about one reason.
 
     Attributes:

@@ -42,7 +42,7 @@ from gateway.channels import (
     Thread,
     TranscriptEntry,
 )
-from gateway.channels.refusals import RefusalLog
+from gateway.channels.refusals import MALFORMED, RefusalLog
 from gateway.channels.sentences import SIGN_IN_TERMS, sign_in_button, sign_in_request
 from gateway.logs import describe
 from interfaces.chatkit import parse
@@ -256,7 +256,7 @@ class GatewayChatKitServer(ChatKitServer[RequestState]):
             if isinstance(error, (NotFoundError, StopAsyncIteration)):
                 raise HTTPException(404, str(error)) from None
             if isinstance(error, ValueError):
-                self._refusals.add(400, "it is malformed", describe(error))
+                self._refusals.add(400, MALFORMED, describe(error))
                 raise HTTPException(400, str(error)) from None
             raise
         return StreamingResponse(_stream(first, events, state), media_type="text/event-stream", headers=HEADERS)

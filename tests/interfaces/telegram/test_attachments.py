@@ -164,4 +164,4 @@ async def test_a_malformed_attachment_is_refused(
         assert await post(running, telegram, updates.attached(**fields)) == 400
         assert running.inbox() == []
     assert bot.refusals.last is not None
-    assert bot.refusals.last.reason == "it is malformed, as the log explains"
+    assert bot.refusals.last.reason == "it is malformed"
