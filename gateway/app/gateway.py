@@ -12,7 +12,8 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute
+from starlette.routing import Route as HTTPRoute
 
 from gateway.agents.agent import Agent
 from gateway.agents.routing import Route, Router
@@ -137,6 +138,8 @@ class Gateway:
                     approver,
                     approver.channel,
                 )
+        self._refusals_by_endpoint: dict[Any, RefusalLog] = {}
+        self._other_refusals = RefusalLog("the gateway")
         self._request_values = request_values
         self._setup = Setup(
             self._router,
@@ -191,7 +194,9 @@ class Gateway:
         if self.parts.oauth is not None:
             routes += consent_routes(self.parts.oauth)
         for interface in self.interfaces.values():
-            routes += interface.routes()
+            of_channel = interface.routes()
+            routes += of_channel
+            self._refusals_by_endpoint |= dict.fromkeys(_endpoints(of_channel), interface.refusals)
         return Starlette(
             routes=routes,
             lifespan=self.lifespan,
@@ -352,12 +357,8 @@ class Gateway:
         return Response(status_code=400)
 
     def _refusals(self, request: Request) -> RefusalLog:
-        """Return the log of the channel whose route answers a request."""
-        return next(
-            interface.refusals
-            for interface in self.interfaces.values()
-            if any(route.matches(request.scope)[0] is Match.FULL for route in interface.routes())
-        )
+        """Return the log of the channel whose endpoint answers a request."""
+        return self._refusals_by_endpoint.get(request.scope["endpoint"], self._other_refusals)
 
     def _check_agents(self) -> None:
         """Check that every agent can be copied and run.
@@ -423,6 +424,13 @@ class Gateway:
                 yield
             finally:
                 self._health.executor = None
+
+
+def _endpoints(routes: Sequence[BaseRoute]) -> Iterator[Any]:
+    for route in routes:
+        yield from _endpoints(getattr(route, "routes", ()))  # those of a `Mount`
+        if isinstance(route, HTTPRoute):
+            yield route.endpoint
 
 
 @contextmanager

@@ -52,7 +52,8 @@ class Misled(StageChannel):
     """A channel whose platform signs malformed requests."""
 
     def routes(self) -> Sequence[BaseRoute]:
-        return [Route(path, self._receive, methods=["POST"]) for path in ("/stage", "/stage/status")]
+        status = Mount("/stage", routes=[Route("/status", self._receive, methods=["POST"])])
+        return [Route("/stage", self._receive, methods=["POST"]), status]
 
     async def _receive(self, request: Request) -> Response:
         raise MalformedEventError(f"the number is {(await request.body()).decode()}")
