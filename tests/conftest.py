@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import certifi
 import pytest
 from peers.fixtures import *  # noqa: F403 - fixtures
 from sqlalchemy import Dialect
@@ -48,21 +47,13 @@ def share_compiled_statements() -> None:
     ClauseElement._compile_w_cache = compile_once  # type: ignore[method-assign, assignment]
 
 
-def share_tls_context() -> None:
+def share_tls_contexts() -> None:
     """Read the certificates of public authorities once in a process. Each HTTP client reads them again: 20 ms."""
-    create = ssl.create_default_context
-    of_public_authorities = cache(lambda: create(cafile=certifi.where()))
-
-    def create_once(*args: Any, **options: Any) -> ssl.SSLContext:
-        if not args and options == {"cafile": certifi.where()}:
-            return of_public_authorities()
-        return create(*args, **options)
-
-    ssl.create_default_context = create_once
+    ssl.create_default_context = cache(ssl.create_default_context)
 
 
 share_compiled_statements()
-share_tls_context()
+share_tls_contexts()
 
 # The files with tests that take more than ten seconds, the slowest test first.
 LONGEST = (

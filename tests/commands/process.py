@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from commands.zygote import locked, log_of
+
 COMMAND = Path(sys.executable).with_name("understudy")
 ZYGOTE = Path(__file__).with_name("zygote.py")
 RUN_TIMEOUT = 60.0  # seconds
@@ -87,20 +89,36 @@ def run(*arguments: str, directory: Path, **env: str) -> subprocess.CompletedPro
 
 
 class _Zygote:
-    """The process of the zygote, and the socket to it."""
+    """The connection of this process to the zygote, which all processes of a test run share.
+
+    The first process that needs the zygote starts it. The zygote ends when nothing is connected to it.
+    """
 
     def __init__(self) -> None:
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+        self._address = Path(tempfile.gettempdir()) / f"understudy-zygote-{run}"
+        self._log = log_of(self._address)
         self._lock = threading.Lock()
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the tests run
-        self._process = subprocess.Popen(
-            [sys.executable, ZYGOTE],
-            stdin=theirs,
-            stdout=self._log,
-            stderr=self._log,
-            env=environment(Path(tempfile.gettempdir())),
-        )
-        theirs.close()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with locked(self._address):
+            try:
+                self._socket.connect(str(self._address))
+            except OSError:  # it is not started yet, or has ended
+                self._start()
+                self._socket.connect(str(self._address))
+
+    def _start(self) -> None:
+        self._address.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, self._log.open("wb") as log:
+            listener.bind(str(self._address))
+            listener.listen()
+            subprocess.Popen(
+                [sys.executable, ZYGOTE, self._address],
+                stdin=listener,
+                stdout=log,
+                stderr=log,
+                env=environment(Path(tempfile.gettempdir())),
+            )
 
     def ask(self, request: dict[str, Any], *descriptors: int) -> Any:
         """Send a request, with file descriptors, and return the reply."""
@@ -109,17 +127,15 @@ class _Zygote:
                 socket.send_fds(self._socket, [json.dumps(request).encode()], descriptors)
                 return json.loads(self._socket.recv(LARGEST_REPLY))
         except (OSError, ValueError) as error:
-            self._log.seek(0)
-            error.add_note(f"The output of the zygote:\n{self._log.read().decode()}")
+            error.add_note(f"The output of the zygote:\n{self._log.read_text()}")
             raise
 
-    def stop(self) -> None:
+    def leave(self) -> None:
         self._socket.close()
-        self._process.wait()
 
 
 @cache
 def _zygote() -> _Zygote:
     zygote = _Zygote()
-    atexit.register(zygote.stop)
+    atexit.register(zygote.leave)
     return zygote

@@ -2,20 +2,29 @@
 
 A fork takes a tenth of the two seconds of processor time that the imports take. The program has one thread and no event
 loop, so that its forks behave like new processes: each runs `main`, as the console script does, and ends like any
-program. The program gets requests from `commands.process` on the socket that is its standard input. When the socket is
-closed, it kills its forks and ends, so that no process outlives the tests, even if these are killed.
+program. `commands.process` connects to the socket that is the program's standard input, and a fork answers the requests
+of each connection. When its connection is closed, this fork kills the commands that it has started and ends; without
+connections, the program ends. So no process outlives the tests, even if these are killed.
+
+The program's argument is the address of the socket.
 """
 
+import fcntl
 import gc
 import json
 import os
+import select
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 LARGEST = 100_000  # bytes of the largest request
+LOOK_INTERVAL = 1.0  # seconds between two looks for closed connections
 PRELOADED = (
     "alembic.command",
     "gateway.app.server",
@@ -40,6 +49,42 @@ PRELOADED = (
     "toolkits.google",
     "uvicorn.protocols.http.httptools_impl",
 )
+
+
+@contextmanager
+def locked(address: Path) -> Iterator[None]:
+    """Let only one process at a time connect to the zygote at an address, start it there, or end it."""
+    folder = os.open(address.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def log_of(address: Path) -> Path:
+    return address.with_suffix(".log")
+
+
+def accept(listener: socket.socket, address: Path) -> socket.socket:
+    """Fork for each connection. Return the connection in a fork; end the program when the last connection is closed."""
+    serving: set[int] = set()
+    while True:
+        if select.select([listener], [], [], LOOK_INTERVAL)[0]:
+            connection, _ = listener.accept()
+            pid = os.fork()
+            if pid == 0:
+                listener.close()
+                return connection
+            connection.close()
+            serving.add(pid)
+        serving = {pid for pid in serving if exit_status(pid) is None}
+        if not serving:
+            with locked(address):
+                if not select.select([listener], [], [], 0)[0]:
+                    address.unlink()
+                    log_of(address).unlink()
+                    sys.exit()
 
 
 def fork_on_request(control: socket.socket) -> None:
@@ -97,7 +142,7 @@ if __name__ == "__main__":
     for path, _ in import_module("gateway.cli.main").COMMANDS.values():
         import_module(path.partition(":")[0])
     gc.freeze()  # the garbage collector would write to these objects, and their memory would no longer be shared
-    fork_on_request(found)
+    fork_on_request(accept(found, Path(sys.argv[1])))
     from gateway.cli.main import main
 
     sys.exit(main())
