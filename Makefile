@@ -41,7 +41,7 @@ fuzz: .venv/dev.stamp
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench
 
-# Makes the pictures of the web chat in docs/. Needs Debian's packages chromium and fonts-inter.
+# Makes the pictures of the web chat in docs/. Needs Debian's packages chromium-headless-shell and fonts-inter.
 pictures: .venv/dev.stamp
 	cd tests && ../$(BIN)/python -m e2e.web.pictures
 

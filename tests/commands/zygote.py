@@ -27,6 +27,7 @@ LARGEST = 100_000  # bytes of the largest request
 LOOK_INTERVAL = 1.0  # seconds between two looks for closed connections
 PRELOADED = (
     "alembic.command",
+    "anyio._backends._asyncio",
     "gateway.app.server",
     "gateway.attachments.sessions",
     "gateway.cli.main",
@@ -37,6 +38,8 @@ PRELOADED = (
     "gateway.inbox.distributed",
     "gateway.pubsub.postgres",
     "gateway.storage.postgres",
+    "genai_prices.data",
+    "httpcore",
     "interfaces.slack.interface",
     "interfaces.telegram.interface",
     "interfaces.web",
@@ -47,6 +50,8 @@ PRELOADED = (
     "pydantic_ai.models.openai",
     "pydantic_ai.models.test",
     "toolkits.google",
+    "twilio.rest.api",
+    "twilio.rest.messaging",
     "uvicorn.protocols.http.httptools_impl",
 )
 
@@ -141,6 +146,7 @@ if __name__ == "__main__":
         import_module(name)
     for path, _ in import_module("gateway.cli.main").COMMANDS.values():
         import_module(path.partition(":")[0])
+    import_module("pydantic_ai.messages").ModelMessagesTypeAdapter.dump_json([])  # builds its schema
     gc.freeze()  # the garbage collector would write to these objects, and their memory would no longer be shared
     fork_on_request(accept(found, Path(sys.argv[1])))
     from gateway.cli.main import main

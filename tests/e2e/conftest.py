@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from e2e.browser import launch
 from e2e.people import CHANNELS, ChannelPerson
 from e2e.served import AGENTS, Served
 from peers import seed
@@ -13,7 +14,6 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 Serve = Callable[..., Served]
 
-CHROMIUM = Path("/usr/bin/chromium")
 ECHO_MAIL = AGENTS / "echo_mail.py"
 
 
@@ -46,10 +46,10 @@ def bob(channel: str, emulate: Emulate, telegram: TelegramServer) -> ChannelPers
 @pytest.fixture(scope="module")  # Playwright keeps an event loop running, which would disturb tests of other modules
 def chromium(processes: None) -> Iterator[Browser]:
     """A browser. Without one, the test is skipped."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"There is no browser at {CHROMIUM}. On Debian: apt-get install chromium")
     with sync_playwright() as playwright:
         expect.set_options(timeout=20_000)  # milliseconds, for busy machines
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        browser = launch(playwright)
+        if browser is None:
+            pytest.skip("There is no browser. On Debian: apt-get install chromium-headless-shell")
         yield browser
         browser.close()

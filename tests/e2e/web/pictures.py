@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from e2e.conftest import CHROMIUM
+from e2e.browser import launch
 from e2e.web.dev import Dev, open_window, write
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -93,7 +93,8 @@ def source(picture: bytes) -> str:
 
 if __name__ == "__main__":
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        chromium = launch(playwright)
+        assert chromium is not None, "There is no browser. On Debian: apt-get install chromium-headless-shell"
         for each in SCHEMES:
             make(chromium, each)
         chromium.close()
