@@ -1,10 +1,11 @@
 """Record in the audit that an operator read what a person wrote."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from gateway.operations.suspension import OPERATOR
 from gateway.runs.events import ToolOutcome
-from gateway.turns.audit import AuditRecord
+from gateway.turns.audit import Audit, AuditRecord
 from oauth import Identity
 
 
@@ -30,3 +31,14 @@ def reading(command: str, person: Identity, conversation: str, reference: str = 
         reference=reference,
         decided_by=OPERATOR,
     )
+
+
+async def record_reading(audit: Audit, command: str, read: Iterable[tuple[Identity, str]]) -> None:
+    """Record that an operator read what people wrote: once for each person and conversation.
+
+    Args:
+        command: what the operator ran.
+        read: the people, and the ids of the conversations.
+    """
+    for person, conversation in dict.fromkeys(read):
+        await audit.add(reading(command, person, conversation))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -19,14 +20,17 @@ from gateway.cli.options import (
     Provider,
     Tenant,
     User,
+    WithContent,
     in_utc,
 )
 from gateway.cli.records.keys import read_keyring
 from gateway.cli.terminal import open_database, print_json, print_table, say
 from gateway.operations.feedback import FeedbackRecord, FeedbackStore
 from gateway.operations.personal_data import PersonalData
+from gateway.operations.reading import record_reading
 from gateway.operations.suspension import OPERATOR, AccountSuspension
 from gateway.storage.database import Database
+from gateway.turns.audit import Audit
 from oauth import Identity, OAuthCoordinator, SettingError
 from oauth.store.tokens import AccountRecord, list_accounts
 
@@ -34,6 +38,8 @@ accounts = typer.Typer(
     no_args_is_help=True, help="List, suspend and disconnect the accounts that people have connected."
 )
 person = typer.Typer(no_args_is_help=True, help="Export or erase everything that is stored about one person.")
+
+EXPORTED, COMMENTS_SHOWN = "person export", "feedback --content"  # in the audit, as the tools
 
 
 @accounts.command("list")
@@ -70,7 +76,7 @@ def resume(channel: Channel, tenant: Tenant, user: User) -> None:
 
 @person.command()
 def export(channel: Channel, tenant: Tenant, user: User) -> None:
-    """Print everything that is stored about a person as JSON, without their tokens."""
+    """Print everything that is stored about a person as JSON, without their tokens. The audit records that you did."""
     asyncio.run(_export(Identity(channel, tenant, user)))
 
 
@@ -96,11 +102,12 @@ def feedback(
     rating: Annotated[Rating | None, typer.Option(help="Only these ratings.")] = None,
     since: Annotated[datetime | None, typer.Option(help="Only ratings of this time or later, in UTC.")] = None,
     limit: Limit = 100,
+    content: WithContent = False,
     as_json: AsJson = False,
 ) -> None:
     """List people's ratings of answers, newest first. `understudy audit --reference` lists an answer's tool calls."""
     wanted = {"channel": channel, "tenant": tenant, "user_id": user, "conversation": conversation, "rating": rating}
-    asyncio.run(_print_feedback(wanted, in_utc(since), limit, as_json=as_json))
+    asyncio.run(_print_feedback(wanted, in_utc(since), limit, content=content, as_json=as_json))
 
 
 async def _print_accounts(wanted: Mapping[str, str | None], *, as_json: bool) -> None:
@@ -113,14 +120,21 @@ async def _print_accounts(wanted: Mapping[str, str | None], *, as_json: bool) ->
 
 
 async def _print_feedback(
-    wanted: Mapping[str, str | None], since: datetime | None, limit: int, *, as_json: bool
+    wanted: Mapping[str, str | None], since: datetime | None, limit: int, *, content: bool, as_json: bool
 ) -> None:
     async with open_database() as database:
         records = await FeedbackStore(database, {}).find(since=since, limit=limit, **wanted)
+        if content:
+            commented = [record for record in records if record.comment is not None]
+            people = [Identity(record.channel, record.tenant, record.user_id) for record in commented]
+            conversations = [record.conversation for record in commented]
+            await record_reading(Audit(database), COMMENTS_SHOWN, zip(people, conversations, strict=True))
+        else:
+            records = [replace(record, comment=None) for record in records]
     if as_json:
         print_json(records)
     else:
-        print_table([_rating_row(record) for record in records], "No rating matches.")
+        print_table([_rating_row(record, content=content) for record in records], "No rating matches.")
 
 
 async def _revoke(identity: Identity, provider: str) -> None:
@@ -147,6 +161,7 @@ async def _resume(identity: Identity) -> None:
 async def _export(identity: Identity) -> None:
     async with open_database() as database:
         found = await PersonalData(database, _coordinator(database)).export(identity)
+        await record_reading(Audit(database), EXPORTED, [(identity, "")])
     typer.echo(json.dumps(found, indent=2, ensure_ascii=False, default=datetime.isoformat))
 
 
@@ -172,12 +187,12 @@ def _row(found: AccountRecord) -> dict[str, str]:
     }
 
 
-def _rating_row(record: FeedbackRecord) -> dict[str, str]:
-    return {
+def _rating_row(record: FeedbackRecord, *, content: bool) -> dict[str, str]:
+    row = {
         "rated (UTC)": f"{record.rated_at:%Y-%m-%d %H:%M:%S}",
         "person": f"{record.channel} {record.tenant} {record.user_id}",
         "rating": str(record.rating),
         "conversation": record.conversation,
         "reference": record.reference,
-        "comment": record.comment or "-",
     }
+    return row | ({"comment": record.comment or "-"} if content else {})

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from gateway.cli.options import Channel, ConversationId, Tenant, WithContent
 from gateway.cli.terminal import open_database, print_json
-from gateway.operations.reading import reading
+from gateway.operations.reading import record_reading
 from gateway.storage.tables import find_conversation, session_items
 from gateway.turns.audit import Audit
 from oauth import Identity, SettingError
@@ -51,9 +51,8 @@ async def _print_items(conversation: Conversation, *, content: bool) -> None:
         here = session_items.c.conversation_id.in_(find_conversation(conversation))
         found = (await connection.execute(select(*columns).where(here).order_by(session_items.c.id))).all()
         if content:
-            owners = dict.fromkeys(Identity(conversation.channel, row.owner_tenant, row.owner_user_id) for row in found)
-            for owner in owners:
-                await Audit(database).add(reading(SHOWN, owner, conversation.id))
+            owners = [Identity(conversation.channel, row.owner_tenant, row.owner_user_id) for row in found]
+            await record_reading(Audit(database), SHOWN, [(owner, conversation.id) for owner in owners])
     if not found:
         raise SettingError(
             f"The conversation {conversation.id!r} in {conversation.channel} {conversation.tenant} has no history: "

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands.in_process import invoke
 from support.stage import STAGE_TIMINGS, Stage, Vault, place, stage
 from typer.testing import CliRunner
 
@@ -183,12 +184,17 @@ async def test_the_command_lists_ratings_newest_first(
         await scene.gateway.host.rate(feedback("alice", "room", UP, platform_id="p1"))
         await scene.gateway.host.rate(feedback("bob", "room", DOWN, platform_id="p1", comment="too long"))
         await scene.change(f"UPDATE feedback SET rated_at = {OLD} WHERE user_id = 'alice'")
-        everything = await listed()
+        without_comments = await listed()
+        assert await invoke("audit", "--json") == ""
+        everything = await listed("--content")
+        (read,) = map(json.loads, (await invoke("audit", "--json")).splitlines())
         filtered = [
             [each["user_id"] for each in await listed(*options)]
             for options in [("--rating", "up"), ("--since", "2021-01-01"), ("--user", "bob"), ("--limit", "1")]
         ]
         table = await asyncio.to_thread(CliRunner().invoke, app, ["feedback"])
+    assert {each["comment"] for each in without_comments} == {None}
+    assert (read["tool"], read["user_id"], read["conversation"]) == ("feedback --content", "bob", "room")
     assert [(each["user_id"], each["rating"], each["comment"]) for each in everything] == [
         ("bob", "down", "too long"),
         ("alice", "up", None),

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands.in_process import invoke
 from support.stage import FakeProvider, Stage, stage
 from typer.testing import CliRunner
 
@@ -84,6 +85,26 @@ async def test_the_command_lists_and_filters_while_the_gateway_runs(tmp_path: Pa
     (record,) = map(json.loads, by_account.stdout.splitlines())
     assert (record["user_id"], record["tool"], record["outcome"]) == ("alice", "read_mail", "ok")
     assert list(filtered.values()) == [1, 2, 1, 1, 0, 0, 4, 1]
+
+
+async def test_arguments_and_results_are_shown_on_demand_which_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", f"sqlite:///{tmp_path}/stage.db")
+    scene = stage(tmp_path, [Office(FakeProvider())], audit_content=True)
+    async with scene.open():
+        await scene.ask("alice", "call add")
+        await scene.ask("alice", "call add")
+    for _ in range(2):
+        hidden = [json.loads(line) for line in (await invoke("audit", "--json")).splitlines()]
+        assert [(each["tool"], each["arguments"], each["result"]) for each in hidden] == [("add", None, None)] * 2
+    shown = [json.loads(line) for line in (await invoke("audit", "--json", "--content")).splitlines()]
+    assert [(each["arguments"], json.loads(each["result"])) for each in shown] == [("{}", "3")] * 2
+    assert "result" in (await invoke("audit", "--content")).splitlines()[0]
+    found = [json.loads(line) for line in (await invoke("audit", "--json")).splitlines()]
+    assert [(each["tool"], each["user_id"], each["decided_by"]) for each in found[2:]] == [
+        ("audit --content", "alice", "the operator")
+    ] * 2
 
 
 @pytest.mark.processes
