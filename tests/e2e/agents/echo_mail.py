@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from quick import TIMINGS, unpaced
 
 from gateway import Agent, Gateway
 from interfaces.slack import Slack
@@ -32,5 +33,6 @@ async def search_and_tell(messages: list[ModelMessage], _: AgentInfo) -> ModelRe
 
 gateway = Gateway(
     Agent(model=FunctionModel(search_and_tell), toolkits=[Gmail(auth=GoogleAuth())]),
-    interfaces=[CHANNELS[os.environ["CHANNEL"]]()],
+    interfaces=[unpaced(CHANNELS[os.environ["CHANNEL"]]())],
+    timings=TIMINGS,
 )

@@ -2,6 +2,7 @@
 
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from quick import unpaced
 
 from gateway import Agent, Gateway
 from interfaces.slack import Slack
@@ -11,4 +12,4 @@ def echo(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
     return ModelResponse([TextPart(f"heard: {messages[-1].parts[-1].content}")])  # type: ignore[union-attr]
 
 
-gateway = Gateway(Agent(model=FunctionModel(echo)), interfaces=[Slack()])
+gateway = Gateway(Agent(model=FunctionModel(echo)), interfaces=[unpaced(Slack())])

@@ -2,6 +2,7 @@
 
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from quick import unpaced
 
 from gateway import Agent, Gateway
 from interfaces.whatsapp import WhatsApp
@@ -12,4 +13,4 @@ async def model(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
     return ModelResponse([TextPart(str(prompts[-1].content))])
 
 
-gateway = Gateway(Agent(model=FunctionModel(model)), [WhatsApp()])
+gateway = Gateway(Agent(model=FunctionModel(model)), [unpaced(WhatsApp())])

@@ -4,6 +4,8 @@ import asyncio
 import os
 from pathlib import Path
 
+from quick import unpaced
+
 from gateway import Agent, Gateway, Message
 from interfaces.telegram import Telegram
 
@@ -20,4 +22,4 @@ async def repeat(message: Message) -> str:
     return f"heard: {message.text}"
 
 
-gateway = Gateway(Agent(repeat), [Telegram()])
+gateway = Gateway(Agent(repeat), [unpaced(Telegram())])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from quick import unpaced
 
 from gateway import Agent, Gateway
 from interfaces.telegram import Telegram
@@ -24,4 +25,4 @@ async def model(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
     return ModelResponse([TextPart(f"heard: {prompts[-1].content}")])
 
 
-gateway = Gateway(Agent(model=FunctionModel(model)), [Telegram()])
+gateway = Gateway(Agent(model=FunctionModel(model)), [unpaced(Telegram())])

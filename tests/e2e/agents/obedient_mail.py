@@ -6,6 +6,7 @@ import re
 
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from quick import TIMINGS, unpaced
 
 from gateway import Agent, Gateway
 from interfaces.slack import Slack
@@ -34,5 +35,6 @@ async def obey_mails(messages: list[ModelMessage], _: AgentInfo) -> ModelRespons
 
 gateway = Gateway(
     Agent(model=FunctionModel(obey_mails), toolkits=[Gmail(auth=GoogleAuth())]),
-    interfaces=[CHANNELS[os.environ["CHANNEL"]]()],
+    interfaces=[unpaced(CHANNELS[os.environ["CHANNEL"]]())],
+    timings=TIMINGS,
 )

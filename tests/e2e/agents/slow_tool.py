@@ -4,6 +4,8 @@ import os
 import time
 from pathlib import Path
 
+from quick import TIMINGS
+
 from gateway import Agent, Gateway
 from interfaces.telegram import Telegram
 from toolkits import Toolkit, tool
@@ -18,4 +20,4 @@ class Slow(Toolkit):
         return "awake"
 
 
-gateway = Gateway(Agent(model="test", toolkits=[Slow()]), [Telegram()])
+gateway = Gateway(Agent(model="test", toolkits=[Slow()]), [Telegram()], timings=TIMINGS)

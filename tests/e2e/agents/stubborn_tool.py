@@ -4,6 +4,8 @@ import asyncio
 import os
 from pathlib import Path
 
+from quick import TIMINGS
+
 from gateway import Agent, Gateway
 from interfaces.telegram import Telegram
 from toolkits import Toolkit, tool
@@ -21,4 +23,4 @@ class Stubborn(Toolkit):
                 continue
 
 
-gateway = Gateway(Agent(model="test", toolkits=[Stubborn()]), [Telegram()])
+gateway = Gateway(Agent(model="test", toolkits=[Stubborn()]), [Telegram()], timings=TIMINGS)
