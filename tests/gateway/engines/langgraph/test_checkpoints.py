@@ -93,7 +93,7 @@ async def stopped_scene(kind: str, server: Aimock, directory: Path, gate: Gate) 
     else:
         server.load([says("go", "done", hasToolResult=True), calls_tool("go", "wait")])
         agent = Agent(model=model("langgraph", server), engine="langgraph", toolkits=[Waiting(gate)])
-    scene = stage(directory, agent=agent, timings=stage_timings(shutdown_grace=0.1))
+    scene = stage(directory, agent=agent, timings=stage_timings(shutdown_grace=0.1, longest_pause=0.05))
     async with scene.open():
         await scene.write("alice", "go")
         await gate.reached.wait()
