@@ -7,7 +7,7 @@ from starlette.routing import BaseRoute
 
 from gateway import Conversation, Identity, Message
 from gateway.channels.event import Event
-from gateway.channels.host import Host
+from gateway.channels.interface import Interface
 from gateway.channels.presenter import Presenter, SignIn
 
 
@@ -22,21 +22,18 @@ class SilentPresenter(Presenter):
     async def send_sign_in(self, sign_in: SignIn) -> None: ...
 
 
-class BenchChannel:
+class BenchChannel(Interface):
     """A channel in which each message comes from a different person in a different conversation."""
 
     channel = "bench"
     address = "/bench"
 
     def __init__(self) -> None:
+        super().__init__()
         self.presenter = SilentPresenter()
 
     def routes(self) -> Sequence[BaseRoute]:
         return []
-
-    async def start(self, host: Host) -> None: ...
-
-    async def stop(self) -> None: ...
 
     def event(self, number: int) -> Event:
         conversation = Conversation("bench", "T", f"C{number}", shared=False)

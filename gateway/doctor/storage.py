@@ -1,26 +1,34 @@
-"""Look at the database: whether it can be opened, its schema, its workers, its key, its disk and its mode."""
+"""Look at the database: whether it can be opened, its schema, connections, workers, key, disk and mode."""
 
 import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.app.gateway import Gateway
 from gateway.channels.diagnosis import Finding, ok, problem, warning
 from gateway.channels.interface import BotProfile, Interface
+from gateway.operations.status import ALIVE_FOR
 from gateway.private_files import warning_if_open
 from gateway.settings import GatewaySettings
 from gateway.storage.connect import connect
 from gateway.storage.database import Database
+from gateway.storage.tables import processes
 from oauth import Keyring, SettingError
 from oauth.store.installations import InstallationStore
 from oauth.store.rotation import check_keys
 
 MEGABYTE = 2**20  # bytes
+FEWEST_PROCESSES = 2  # one that serves, and a worker
+_ALLOWED_CONNECTIONS = text(
+    "SELECT current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer"
+)
 LITTLE_ROOM, NO_ROOM = 1000 * MEGABYTE, 100 * MEGABYTE
 
 Channels = Sequence[tuple[Interface, BotProfile]]
@@ -55,6 +63,8 @@ async def check_storage(
         return
     try:
         yield ok("database", "It can be opened, and its tables are up to date.")
+        if database.shared:
+            yield await _look_at_connections(database)
         if gateway is not None and database.shared:
             yield await _count_workers(gateway)
         if settings.secret_key is not None:
@@ -62,6 +72,23 @@ async def check_storage(
                 yield finding
     finally:
         await database.close()
+
+
+async def _look_at_connections(database: Database) -> Finding:
+    from gateway.storage.postgres import MOST_CONNECTIONS
+
+    alive = select(func.count()).where(processes.c.seen_at > datetime.now(UTC) - ALIVE_FOR)
+    async with database.read() as connection:
+        allowed = int((await connection.execute(_ALLOWED_CONNECTIONS)).scalar_one())
+        running = int((await connection.execute(alive)).scalar_one())
+    room = allowed // MOST_CONNECTIONS
+    if room >= max(running, FEWEST_PROCESSES):
+        return ok("connections", f"PostgreSQL allows {allowed}, which is enough for {room} processes.")
+    return warning(
+        "connections",
+        f"PostgreSQL allows {allowed}, and each process opens up to {MOST_CONNECTIONS} under load, so that messages may "
+        f"wait: raise max_connections, which is now enough for {room} processes.",
+    )
 
 
 async def _count_workers(gateway: Gateway) -> Finding:

@@ -28,7 +28,7 @@ from gateway.inbox.dispatch import Drain
 from gateway.inbox.turn_jobs import TurnJobs
 from gateway.logs import describe
 from gateway.storage.database import DatabaseUnavailableError
-from gateway.storage.postgres import PostgresDatabase
+from gateway.storage.postgres import JOB_CONNECTIONS, PostgresDatabase
 from gateway.storage.postgres_connection import PostgresConnection
 from gateway.timings import DEFAULT_TIMINGS, Timings
 from oauth.errors import UnderstudyError
@@ -136,7 +136,7 @@ class DistributedDispatcher:
             connection_class=PostgresConnection,
             kwargs=self._database.connection_options,
             min_size=1,
-            max_size=4,
+            max_size=JOB_CONNECTIONS,
             timeout=10,
             configure=_autocommit,
         )

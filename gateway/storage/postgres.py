@@ -30,6 +30,8 @@ from gateway.storage.uninterrupted import UninterruptedEngine
 from oauth import SettingError
 
 CONNECTIONS = 10  # kept open by each process; under load it opens as many again
+JOB_CONNECTIONS = 4  # those of procrastinate, in each worker
+MOST_CONNECTIONS = 2 * CONNECTIONS + JOB_CONNECTIONS + 1  # of one process, with the one that listens
 # Seconds that the server may take to answer a statement before the connection is closed: in a gateway or a worker, and
 # in an operator's command.
 ANSWER_TIMEOUT = 15.0

@@ -7,6 +7,8 @@ from peers.wait import wait_until_async
 from gateway.channels.diagnosis import Finding, Mark
 from gateway.configuration.loader import load_gateway
 from gateway.doctor import examine, load_set_up
+from gateway.operations.presence import Presence
+from gateway.storage.connect import connect
 
 
 @pytest.fixture
@@ -35,6 +37,20 @@ async def test_a_living_worker_is_counted(url: str) -> None:
 
     async with load_gateway("bot.py").worker():  # it registers in the background
         await wait_until_async(is_counted)
+
+
+@pytest.mark.parametrize(("running", "mark"), [(0, Mark.OK), (3, Mark.OK), (4, Mark.WARNING)])
+async def test_too_few_connections_for_the_running_processes_are_a_warning(url: str, running: int, mark: Mark) -> None:
+    database = connect(url)
+    await database.open_alongside()
+    for _ in range(running):
+        presence = Presence(database, {})
+        presence.begin(takes_events=False, plays_turns=True)
+        await presence.report()
+    await database.close()
+    found = about("connections", await examine(load_set_up("bot.py")))
+    assert found.mark is mark
+    assert "enough for 3 processes" in found.text
 
 
 async def test_a_database_without_tables_is_a_problem(
