@@ -86,8 +86,8 @@ async def _look_at_connections(database: Database) -> Finding:
         return ok("connections", f"PostgreSQL allows {allowed}, which is enough for {room} processes.")
     return warning(
         "connections",
-        f"PostgreSQL allows {allowed}, and each process opens up to {MOST_CONNECTIONS} under load, so that messages may "
-        f"wait: raise max_connections, which is now enough for {room} processes.",
+        f"PostgreSQL allows {allowed}, and each process opens up to {MOST_CONNECTIONS} under load, so that messages "
+        f"may wait: raise max_connections, which is now enough for {room} processes.",
     )
 
 
