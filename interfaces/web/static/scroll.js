@@ -13,6 +13,11 @@ function isAtEnd() {
   return scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight <= NEAR;
 }
 
+// Sizes change before they are noted. Until then, a reader who was at the end seems to have scrolled up.
+function areSizesNoted() {
+  return height === scroll.scrollHeight && visible === scroll.clientHeight;
+}
+
 function note() {
   wasAtEnd = isAtEnd();
   height = scroll.scrollHeight;
@@ -30,7 +35,7 @@ export function toEnd() {
 
 // Change what is shown.
 export function keepingPlace(change) {
-  const stays = isAtEnd();
+  const stays = areSizesNoted() ? isAtEnd() : wasAtEnd;
   change();
   if (stays) {
     toEnd();
@@ -44,7 +49,7 @@ const sizes = new ResizeObserver(() => wasAtEnd ? toEnd() : note());
 [scroll, ...scroll.children].forEach((element) => sizes.observe(element));
 
 scroll.addEventListener("scroll", () => {
-  if (height === scroll.scrollHeight && visible === scroll.clientHeight) { // otherwise, the sizes are noted next
+  if (areSizesNoted()) { // otherwise, they are noted next
     note();
   }
 });

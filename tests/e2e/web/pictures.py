@@ -65,8 +65,9 @@ def make(browser: Browser, scheme: Literal["light", "dark"]) -> None:
 def seen(page: Page, conversation: Conversation) -> bytes:
     """Return what a person sees at the end of a conversation, as a PNG."""
     window = open_window(page, conversation.person)
-    expect(window.get_by_role("log")).to_have_attribute("aria-busy", "false")
     window.set_viewport_size({"width": conversation.width, "height": conversation.height})
+    window.reload()  # a window that is opened narrow shows no steps
+    expect(window.get_by_role("log")).to_have_attribute("aria-busy", "false")
     for place, text in enumerate(conversation.texts, 1):
         write(window, text)
         expect(window.locator("#log .agent-said")).to_have_count(place)

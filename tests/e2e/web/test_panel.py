@@ -67,3 +67,16 @@ def test_the_steps_of_a_turn_are_shown_live_and_after_a_reload_of_the_page(open_
         toggle.focus()
         toggle.press("Enter")
         expect(weighing).to_be_hidden()
+
+
+def test_a_reader_at_the_end_stays_there_while_the_panel_below_grows(open_window: Open) -> None:
+    scales = Scales()
+    scales.gate.set()
+    with open_window(Agent(model=FunctionModel(calling), toolkits=[scales]), panel=True) as page:
+        page.set_viewport_size({"width": 500, "height": 500})
+        page.get_by_role("complementary", name="Steps of the turns").get_by_role("button", name="Steps").click()
+        for count in range(1, 6):
+            write(page, "how heavy are the pears?")
+            expect(page.locator("#log .agent-said")).to_have_count(count)
+            expect(page.locator("#log .agent-said").last).to_be_in_viewport()
+            expect(page.locator("#latest")).to_be_hidden()
