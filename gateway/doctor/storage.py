@@ -81,13 +81,13 @@ async def _look_at_connections(database: Database) -> Finding:
     async with database.read() as connection:
         allowed = int((await connection.execute(_ALLOWED_CONNECTIONS)).scalar_one())
         running = int((await connection.execute(alive)).scalar_one())
-    room = allowed // MOST_CONNECTIONS
-    if room >= max(running, FEWEST_PROCESSES):
+    room, needed = allowed // MOST_CONNECTIONS, max(running, FEWEST_PROCESSES)
+    if room >= needed:
         return ok("connections", f"PostgreSQL allows {allowed}, which is enough for {room} processes.")
     return warning(
         "connections",
-        f"PostgreSQL allows {allowed}, and each process opens up to {MOST_CONNECTIONS} under load, so that messages "
-        f"may wait: raise max_connections, which is now enough for {room} processes.",
+        f"PostgreSQL allows {allowed}, and each process opens up to {MOST_CONNECTIONS} under load. That is enough for "
+        f"{room} of {needed} processes, so that messages may wait: raise max_connections.",
     )
 
 

