@@ -50,9 +50,8 @@ async def _print_records(
         records = await trail.find(since=since, limit=limit, **wanted)
         if content:
             have_content = [record for record in records if record.arguments is not None or record.result is not None]
-            people = [Identity(record.channel, record.tenant, record.user_id) for record in have_content]
-            conversations = [record.conversation for record in have_content]
-            await record_reading(trail, SHOWN, zip(people, conversations, strict=True))
+            read = [(Identity(each.channel, each.tenant, each.user_id), each.conversation) for each in have_content]
+            await record_reading(trail, SHOWN, read)
         else:
             records = [replace(record, arguments=None, result=None) for record in records]
     if as_json:

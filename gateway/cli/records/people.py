@@ -126,9 +126,8 @@ async def _print_feedback(
         records = await FeedbackStore(database, {}).find(since=since, limit=limit, **wanted)
         if content:
             commented = [record for record in records if record.comment is not None]
-            people = [Identity(record.channel, record.tenant, record.user_id) for record in commented]
-            conversations = [record.conversation for record in commented]
-            await record_reading(Audit(database), COMMENTS_SHOWN, zip(people, conversations, strict=True))
+            read = [(Identity(each.channel, each.tenant, each.user_id), each.conversation) for each in commented]
+            await record_reading(Audit(database), COMMENTS_SHOWN, read)
         else:
             records = [replace(record, comment=None) for record in records]
     if as_json:

@@ -72,6 +72,25 @@ def test_a_head_without_an_end_closes_the_connection(server: ThreadServer, befor
     assert taken < ENDLESS  # the rest was refused
 
 
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"nonsense",
+        b"GET /\xff HTTP/1.1",
+        b"GET http://[ HTTP/1.1",
+        b"CONNECT example.com:443 HTTP/1.1",
+        b"PRI * HTTP/2.0",
+    ],
+    ids=str,
+)
+def test_a_broken_request_is_answered_with_400(
+    server: ThreadServer, caplog: pytest.LogCaptureFixture, request_line: bytes
+) -> None:
+    answered, _ = answer(server, [request_line + b"\r\nHost: x\r\n" + CLOSE])
+    assert answered.startswith(b"HTTP/1.1 400 ")
+    assert "Traceback" not in caplog.text
+
+
 def test_a_large_head_is_answered(server: ThreadServer) -> None:
     answered, _ = answer(server, [b"GET /count HTTP/1.1\r\nX-Large: ", b"x" * (MOST_HEAD_BYTES - 100), b"\r\n" + CLOSE])
     assert answered.startswith(b"HTTP/1.1 200 ")
